@@ -6,8 +6,9 @@
 ((2205,), '.wav')
 """
 
-from subterfuge.audio.clip import IRMAS, Clip, label_of
+from subterfuge.audio.clip import Clip
 from subterfuge.audio.hear import hear
+from subterfuge.audio.label import IRMAS, label_of
 from subterfuge.audio.reading import MAX_CHANNELS, MAX_SECONDS, MIN_SAMPLES
 
 __all__ = ["IRMAS", "MAX_CHANNELS", "MAX_SECONDS", "MIN_SAMPLES", "Clip", "hear", "label_of"]

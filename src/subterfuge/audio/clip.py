@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,13 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from subterfuge.audio.formats import Container, container_for
 from subterfuge.audio.grid import BITS, FLOATS, add_on_grid, dtype_for, to_steps
+from subterfuge.audio.label import label_of
 from subterfuge.audio.rates import fold, length_at, lift, to_rate
 from subterfuge.audio.reading import MAX_SECONDS, check_rate, check_samples, read_sound
 from subterfuge.audio.writing import write_clip
 from subterfuge.errors import ClipError
-
-IRMAS = ("cel", "cla", "flu", "gac", "gel", "org", "pia", "sax", "tru", "vio", "voi")
-"""Codes of the 11 instruments of the IRMAS data set (Bosch, Janer, Fuhrmann, Herrera 2012)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,16 +187,6 @@ class Clip:
         """
         home, suffix = self.container(keep_container), self.output_suffix(keep_container)
         return write_clip(self, Path(path), home, suffix, force=force, announce=announce)
-
-
-def label_of(name: str) -> str | None:
-    """Give the IRMAS code in the first brackets of a file's name, None without one.
-
-    >>> label_of("065__[cel][nod][cla]0059__2.wav"), label_of("[nod][cel].wav"), label_of("cel.wav")
-    ('cel', None, None)
-    """
-    found = re.search(r"\[([^\[\]]*)\]", name)
-    return found[1] if found and found[1] in IRMAS else None
 
 
 def _frozen(samples: NDArray[np.floating[Any]], dtype: Any) -> NDArray[np.floating[Any]]:

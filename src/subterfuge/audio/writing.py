@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from subterfuge.audio.formats import SUFFIXES, Container
 from subterfuge.audio.grid import BITS, dtype_for, to_steps
 from subterfuge.audio.mend import mended
+from subterfuge.audio.place import check_target, put
 from subterfuge.audio.tags import carry
 from subterfuge.errors import OutputError
 
@@ -40,7 +38,7 @@ def write_clip(
             written; or the container cannot hold the clip.
     """
     target = _named(path, home, suffix, announce)
-    _check_target(target, clip.path, force)
+    check_target(target, clip.path, force)
     sound = mended(encode(clip, home), home, channels=clip.channels, frames=clip.frames, source=clip.path)
     if clip.path is not None:
         sound, lost = carry(clip.path, clip.format, sound, home)
@@ -51,27 +49,7 @@ def write_clip(
             f"kept as {home.format} {home.subtype}: the sound was encoded a second time, so the file holds "
             "other samples"
         )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        hidden = target.with_name(f".{secrets.token_hex(6)}.part{target.suffix}")
-        try:
-            descriptor = os.open(
-                hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
-            )
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(sound)
-                file.flush()
-                os.fsync(file.fileno())
-            _check_written(clip, home, hidden, announce)
-            os.replace(hidden, target)
-        finally:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                hidden.unlink()
-    except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written: {error.strerror or error}. Choose another place, or make room "
-            "there."
-        ) from None
+    put(sound, target, check=lambda hidden: _check_written(clip, home, hidden, announce))
     return target
 
 
@@ -124,26 +102,6 @@ def _named(path: Path, home: Container, suffix: str, announce: Callable[[str], N
     )
     announce(f"written as {home.format}, so {path.name} is called {fitting.name}")
     return fitting
-
-
-def _check_target(target: Path, source: Path | None, force: bool) -> None:
-    try:
-        present = target.exists()
-        if target.is_dir():
-            raise OutputError(
-                f"{target} is a folder; the name of a file to write was expected. Add a name to it."
-            )
-        if present and source is not None and source.exists() and target.samefile(source):
-            raise OutputError(
-                f"{target} is the clip itself; a source is never overwritten, not even by force. Choose "
-                "another name."
-            )
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{target} cannot be written: {error}. Choose another place.") from None
-    if present and not force:
-        raise OutputError(
-            f"{target} exists already. Choose another name, or overwrite it with --force (force=True)."
-        )
 
 
 def _check_written(clip: Clip, home: Container, path: Path, announce: Callable[[str], None]) -> None:

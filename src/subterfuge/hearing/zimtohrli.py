@@ -19,8 +19,8 @@ def zimtohrli_mos(
     """Estimate the mean opinion score of a change, from 1 (bad) to 5 (no difference is heard).
 
     Made for differences near the just noticeable one, of sounds played so that a sine at full scale has 78 dB
-    SPL. Unlike sounds score about 3, not 1: read a low score as "clearly different", no more. Resampled to
-    48 kHz (soxr HQ) where the rate differs.
+    SPL. Noise as loud as the sound still scores 2 to 4, so a low score only says "clearly different".
+    Resampled to 48 kHz (soxr HQ) where the rate differs.
 
     Source: Alakuijala, Bruse, Boukortt, Coldenhoff, Cernak, "Zimtohrli: An Efficient Psychoacoustic Audio
     Similarity Metric" (2025), https://arxiv.org/abs/2509.26133.
