@@ -1,19 +1,21 @@
-"""Tables that depend on the rate and the frame only, made once and kept: windows, bin frequencies, mel filters, DCT."""
+"""Tables that depend on the rate and the frame only, made once and kept: windows, bins, mel filters, DCT."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-import librosa
 import numpy as np
 import torch
+from librosa.filters import get_window, mel
 from torch import Tensor
 
 
 @lru_cache(maxsize=64)
-def hann(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Give the periodic Hann window, ``sin²(π n / length)``, shape (length,), as `librosa.stft` uses it."""
-    return torch.hann_window(length, periodic=True, dtype=torch.float64).to(device, dtype)
+def window_of(name: str, win_length: int, n_fft: int, device: torch.device) -> Tensor:
+    """Give the periodic window of `librosa.filters.get_window` amid zeros, float64, shape (n_fft,)."""
+    window = torch.from_numpy(np.asarray(get_window(name, win_length, fftbins=True), dtype=np.float64))
+    before = (n_fft - win_length) // 2
+    return torch.nn.functional.pad(window, (before, n_fft - win_length - before)).to(device)
 
 
 @lru_cache(maxsize=64)
@@ -39,15 +41,8 @@ def mel_filters(
 
     They are rounded to float32 first, whatever `dtype` is, because librosa rounds them so.
     """
-    filters = librosa.filters.mel(
-        sr=sample_rate,
-        n_fft=n_fft,
-        n_mels=n_mels,
-        fmin=fmin,
-        fmax=fmax,
-        htk=htk,
-        norm=norm,
-        dtype=np.float32,
+    filters = mel(
+        sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax, htk=htk, norm=norm, dtype=np.float32
     )
     return torch.from_numpy(filters).to(device, dtype)
 
@@ -56,7 +51,7 @@ def mel_filters(
 def dct_matrix(n_out: int, n_in: int, ortho: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Give the first rows of the DCT-II, ``2 cos(π k (n + ½) / N)``, shape (n_out, n_in).
 
-    With `ortho` row 0 is scaled by ``sqrt(1 / 4N)`` and the others by ``sqrt(1 / 2N)`` (`scipy.fft.dct`'s norm="ortho").
+    With `ortho` row 0 is scaled by ``1 / sqrt(4 N)`` and the others by ``1 / sqrt(2 N)``, as `scipy.fft.dct`.
     """
     k = torch.arange(n_out, dtype=torch.float64)[:, None]
     n = torch.arange(n_in, dtype=torch.float64)

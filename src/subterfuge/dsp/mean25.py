@@ -1,235 +1,251 @@
-"""The 25 averaged librosa features of the first victim, from one transform a clip, with a backward made by hand."""
+"""The first victim's 25 averaged librosa features from one transform a clip, and their gradient by hand.
+
+Each row is taken by itself: one clip's arrays stay in the processor's cache, a batch's do not, and no clip
+can feel its neighbours. The gradient is the chain rule written out, with frames t, bins k, magnitudes S,
+powers P = S²::
+
+    ∂(mean centroid)/∂S  = (f - c) / s F                 s = Σ_k S, c the frame's centroid, F frames
+    ∂(mean bandwidth)/∂S = ((f - c)² - b²) / 2 b s F     b its bandwidth
+    ∂(mean rolloff)/∂S, ∂(mean crossings)/∂y             the surrogates of `rolloff` and `crossings`
+    ∂(mean dB of band)/∂P = 10 / ln 10 · filter / F mel  0 below amin; bands clamped to top_db pass it to the
+    loudest
+
+and then ∂/∂X = X (∂/∂S / S + 2 ∂/∂P) for the spectrum X, whose way back is one inverse transform and an
+overlap-add.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
 
-from subterfuge.dsp.constants import bin_hz, dct_matrix, hann, mel_filters
+from subterfuge.dsp.constants import bin_hz, dct_matrix, mel_filters, window_of
+from subterfuge.dsp.crossings import THRESHOLD, ZERO_WIDTH, crossed, softened_gradient, views, widths
+from subterfuge.dsp.framing import checked, overlap_add
+from subterfuge.dsp.rolloff import ROLL_BINS, ROLL_PERCENT, below, pull_of, roll_up, soft_place
+from subterfuge.dsp.spectral import QUIET
 
 N_FFT, HOP, BLOCKS = 2048, 512, 4
-ROLL, N_MELS, N_MFCC = 0.85, 128, 20
+N_MELS, N_MFCC = 128, 20
 AMIN, TOP_DB = 1e-10, 80.0
-QUIET = 1e-10
-ROLL_BINS = 8
-ZERO_WIDTH = 0.1
-ZERO_FLOOR = 1e-5
-DB = 4.342944819032518  # 10 / ln 10
+CLEAN = 1e-13
+"""Rounding in a float32 transform makes noise of 1e-17 to 1e-16 of a frame's power in each bin."""
 
 
 @dataclass(frozen=True)
 class _Tables:
+    """What depends on rate, length, precision and surrogate only."""
+
     window: Tensor  # (n_fft,), float64
     hz: Tensor  # (bins,)
-    moments: Tensor  # (bins, 2): 1 and hz
-    mel: tuple[
-        tuple[int, int, int, int, Tensor], ...
-    ]  # bands: first mel, last, first bin, last, (bins, mels)
+    g: Tensor  # (bins,): frequency in Nyquists, less a half
+    g_squared: Tensor
+    mel: tuple[tuple[slice, slice, Tensor], ...]  # some mels, the bins under them, their filters (bins, mels)
+    per_bin: Tensor  # (n_mels,): one over the sum of each filter, 0 if it is empty
+    empty: Tensor  # (n_mels,): infinity where a filter is empty, else 0
     dct: Tensor  # (n_mfcc, n_mels)
+    seen: Tensor  # (T - 1,): frames that see a crossing
+    roll_bins: int
+    zero_width: float
 
 
 @lru_cache(maxsize=16)
-def _tables(sample_rate: float, dtype: torch.dtype, device: torch.device) -> _Tables:
-    hz = bin_hz(sample_rate, N_FFT, dtype, device)
-    filters = mel_filters(sample_rate, N_FFT, N_MELS, 0.0, None, False, "slaney", dtype, device)
-    bands = []
-    edges = (0, 48, 80, 104, 120, N_MELS)
-    for first, last in zip(edges, edges[1:], strict=False):
+def _tables(
+    rate: float, length: int, dtype: torch.dtype, device: torch.device, roll_bins: int, zero_width: float
+) -> _Tables:
+    hz = bin_hz(rate, N_FFT, dtype, device)
+    filters = mel_filters(rate, N_FFT, N_MELS, 0.0, None, False, "slaney", dtype, device)
+    mel = []
+    for first, last in pairwise((0, 32, 64, 96, 112, N_MELS)):  # filters are narrow: multiply few zeros
         used = filters[first:last].any(0).nonzero().flatten()
-        lo, hi = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
-        bands.append((first, last, lo, hi, filters[first:last, lo:hi].T.contiguous()))
+        bins = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1)
+        mel.append((slice(first, last), bins, filters[first:last, bins].T.contiguous()))
+    area = filters.sum(-1)
+    g = hz / hz[-1] - 0.5
     return _Tables(
-        window=hann(N_FFT, torch.float64, device),
+        window=window_of("hann", N_FFT, N_FFT, device),
         hz=hz,
-        moments=torch.stack([torch.ones_like(hz), hz], 1),
-        mel=tuple(bands),
+        g=g,
+        g_squared=g * g,
+        mel=tuple(mel),
+        per_bin=torch.where(area > 0, 1 / area, 0.0),
+        empty=torch.where(area > 0, 0.0, torch.inf).to(dtype),
         dct=dct_matrix(N_MFCC, N_MELS, True, dtype, device),
+        seen=views(length, N_FFT, HOP, True, dtype, device),
+        roll_bins=roll_bins,
+        zero_width=zero_width,
     )
 
 
-@lru_cache(maxsize=16)
-def _crossing_weights(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Count the frames that see the step from sample i - 1 to sample i, shape (length - 1,), for i = 1 .. length - 1."""
-    place = torch.arange(1, length) + N_FFT // 2
-    frames = 1 + length // HOP
-    last = ((place - 1) // HOP).clamp_max(frames - 1)
-    first = ((place - N_FFT + HOP) // HOP).clamp_min(0)
-    return (last - first + 1).clamp_min(0).to(device, dtype)
+def _power(spectrum: Tensor) -> Tensor:
+    squares = torch.view_as_real(spectrum).square()
+    return squares[..., 0] + squares[..., 1]
 
 
-def _forward(wave: Tensor, tables: _Tables) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Give the 25 means of one wave (T,), and what its backward needs."""
-    length, frames = wave.shape[0], 1 + wave.shape[0] // HOP
+def _mel(power: Tensor, tables: _Tables) -> Tensor:
+    return torch.cat([power[:, bins] @ filters for _, bins, filters in tables.mel], -1)
+
+
+def _spectra(padded: Tensor, tables: _Tables) -> tuple[Tensor, Tensor, Tensor]:
+    """Give spectrum X (F, bins), magnitudes S (F, bins) and mel bands (F, mels) of a padded wave.
+
+    librosa transforms in float64. float32 will do, and takes half the time, unless a frame has bands so empty
+    that its rounding noise would fill them, as a pure tone's are. Such frames are transformed again in
+    float64.
+    """
+    window = tables.window.to(padded.dtype)
+    spectrum = torch.fft.rfft(padded.unfold(0, N_FFT, HOP) * window)
+    power = _power(spectrum)
+    mel = _mel(power, tables)
+    magnitude = power.sqrt()
+    if padded.dtype == torch.float64:
+        return spectrum, magnitude, mel
+    emptiest = torch.addcmul(tables.empty, mel, tables.per_bin).amin(-1)
+    again = (emptiest <= CLEAN * power.sum(-1)).nonzero().squeeze(-1)
+    if len(again):
+        exact = torch.fft.rfft(padded.unfold(0, N_FFT, HOP)[again] * tables.window)
+        power = _power(exact)
+        spectrum[again] = exact.to(spectrum.dtype)
+        magnitude[again] = power.sqrt().to(magnitude.dtype)
+        mel[again] = _mel(power.to(mel.dtype), tables)
+    return spectrum, magnitude, mel
+
+
+def _forward(wave: Tensor, tables: _Tables, keep: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Give the 25 means of one wave (T,) and, to keep, what its gradient needs."""
+    length, frames = len(wave), 1 + len(wave) // HOP
     padded = wave.new_zeros((frames + BLOCKS - 1) * HOP)
     padded[N_FFT // 2 : N_FFT // 2 + length] = wave
 
     energy = padded.view(-1, HOP).square().sum(-1)
     rms = (energy.unfold(0, BLOCKS, 1).sum(-1) / N_FFT).sqrt()
+    rate = torch.dot(crossed(wave, THRESHOLD, True).to(wave.dtype), tables.seen) / (N_FFT * frames)
 
-    below = wave < -1e-10
-    steps = below[1:] != below[:-1]
-    crossings = torch.dot(steps.to(wave.dtype), _crossing_weights(length, wave.dtype, wave.device))
-
-    spectrum = torch.fft.rfft(padded.double().unfold(0, N_FFT, HOP) * tables.window)
-    power = torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag).to(wave.dtype)
-    magnitude = power.sqrt()
-
-    total, first = (magnitude @ tables.moments).unbind(-1)
+    spectrum, magnitude, mel = _spectra(padded, tables)
+    total = magnitude.sum(-1)
     norm = torch.where(total < torch.finfo(wave.dtype).tiny, 1.0, total)
-    centroid = first / norm
-    deviation = tables.hz - centroid[:, None]
-    variance = deviation.square_().mul_(magnitude).sum(-1) / norm
+    rough = (magnitude @ tables.hz) / norm
+    deviation = tables.hz - rough[:, None]
+    moment = deviation * magnitude
+    off = torch.where(total < QUIET, 0.0, moment.sum(-1) / norm)  # what rounding left in the centroid
+    centroid = rough + off
+    variance = (moment.mul_(deviation).sum(-1) / norm - off.square()).clamp_min_(0)
     bandwidth = variance.sqrt()
-    cumulative = magnitude.cumsum(-1)
-    rolled = torch.searchsorted(cumulative, ROLL * cumulative[:, -1:])
+    cumulative, rolled = roll_up(magnitude, ROLL_PERCENT)
     rolloff = tables.hz[rolled.squeeze(-1)]
 
-    mel = torch.cat([power[:, lo:hi] @ weights for _, _, lo, hi, weights in tables.mel], -1)
-    loudness = mel.clamp_min(AMIN).log10_().mul_(10)
-    floor = loudness.max() - TOP_DB
-    mfcc = tables.dct @ loudness.clamp_min(floor).mean(0)
+    db = mel.clamp_min(AMIN).log10_().mul_(10)
+    floor = db.max() - TOP_DB
+    mfcc = tables.dct @ db.clamp_min(floor).mean(0)
 
-    rate = crossings / (N_FFT * frames)
-    five = torch.stack([rms.mean(), centroid.mean(), bandwidth.mean(), rolloff.mean(), rate])
-    saved = (
-        wave,
-        rms,
-        energy,
-        spectrum.to(torch.complex64 if wave.dtype == torch.float32 else torch.complex128),
-        magnitude,
-        norm,
-        centroid,
-        variance,
-        bandwidth,
-        cumulative,
-        rolled,
-        mel,
-        loudness,
-        floor,
-    )
-    return torch.cat([five, mfcc]), saved
+    features = torch.cat([torch.stack([rms, centroid, bandwidth, rolloff]).mean(-1), rate[None], mfcc])
+    if not keep:
+        return features, ()
+    place, slope = soft_place(cumulative, rolled, ROLL_PERCENT, tables.roll_bins)
+    rolling = pull_of(cumulative, slope) * (tables.hz[1] / frames)
+    heard = torch.where(total < QUIET, 0.0, 1 / (norm * frames))
+    saved = wave, energy, rms, spectrum, magnitude, heard, centroid, bandwidth, place, rolling, mel, db, floor
+    return features, saved
 
 
-def _backward(g: Tensor, saved: tuple[Tensor, ...], tables: _Tables) -> Tensor:
-    """Give the gradient (T,) of ``g · features`` for one wave."""
-    (
-        wave,
-        rms,
-        energy,
-        spectrum,
-        magnitude,
-        norm,
-        centroid,
-        variance,
-        bandwidth,
-        cumulative,
-        rolled,
-        mel,
-        loudness,
-        floor,
-    ) = saved
-    length, frames = wave.shape[0], rms.shape[0]
-    bins = magnitude.shape[1]
+def _by_band(g: Tensor, mel: Tensor, db: Tensor, floor: Tensor, dct: Tensor) -> Tensor:
+    """Give the gradient (F, mels) by the power in each band, for g (20,) by the mean MFCC."""
+    by_mean = (g @ dct) / len(db)
+    clamped = db < floor
+    by_db = torch.where(clamped, 0.0, by_mean)
+    loudest = db == floor + TOP_DB
+    by_db += loudest * ((clamped.to(g.dtype) @ by_mean).sum() / loudest.sum().clamp_min(1))
+    ten_by_ln10 = 4.342944819032518
+    return torch.where(mel > AMIN, by_db / mel, 0.0).mul_(ten_by_ln10)
 
-    # centroid and bandwidth: (f - c) / s, ((f - c)² - v) / 2 b s
-    heard = norm.gt(QUIET) & magnitude.any(-1)
-    inverse = torch.where(heard, 1 / (norm * frames), 0.0)
-    beta = torch.where(bandwidth > 0, g[2] * inverse / (2 * bandwidth), 0.0)[:, None]
-    deviation = tables.hz - centroid[:, None]
-    by_magnitude = (
-        deviation.mul(beta).add_((g[1] * inverse)[:, None]).mul_(deviation).sub_(beta * variance[:, None])
-    )
 
-    # rolloff surrogate
-    m, w = ROLL_BINS, 2 * ROLL_BINS + 1
-    place = rolled + torch.arange(-2 * m - 2, 2 * m + 2, device=rolled.device)
-    window = cumulative.gather(1, place.clamp(0, bins - 1)).masked_fill_(place < 0, 0.0)
-    smooth = window.unfold(1, w, 1).mean(-1)
-    wanted = ROLL * cumulative[:, -1:]
-    upper = torch.searchsorted(smooth, wanted).clamp(1, smooth.shape[1] - 1)
-    low, high = smooth.gather(1, upper - 1), smooth.gather(1, upper)
-    density = high - low
-    at = rolled + (upper - m - 2 - 1) + (wanted - low) / density
-    slope = torch.where(heard[:, None] & (density > 0), g[3] * tables.hz[1] / (frames * density), 0.0)
-    at = torch.where(slope != 0, at, 0.0)
-    ramp = (at + m + 1) / w - torch.arange(bins, device=at.device, dtype=at.dtype) / w
-    by_magnitude.add_(ramp.clamp_(0, 1).neg_().add_(ROLL).mul_(slope))
+def _gradient(g: Tensor, saved: tuple[Tensor, ...], tables: _Tables) -> Tensor:
+    """Give the gradient (T,) of g · features for one wave, for g (25,)."""
+    wave, energy, rms, spectrum, magnitude, heard, centroid, bandwidth, place, rolling, mel, db, floor = saved
+    length, frames, nyquist = len(wave), len(rms), tables.hz[-1]
 
-    # cepstrum
-    by_mean = (tables.dct.T @ g[5:]) / frames
-    clamped = loudness < floor
-    by_loudness = by_mean.expand_as(loudness).masked_fill(clamped, 0.0)
-    by_loudness = by_loudness.contiguous()
-    by_loudness.view(-1)[loudness.argmax()] += (clamped.to(g.dtype) @ by_mean).sum()
-    by_mel = torch.where(mel > AMIN, by_loudness * (2 * DB) / mel, 0.0)
-    scale = by_magnitude.div_(magnitude).masked_fill_(magnitude == 0, 0.0)
-    for first, last, lo, hi, weights in tables.mel:
-        scale[:, lo:hi].addmm_(by_mel[:, first:last], weights.T)
+    # centroid, bandwidth and the constant part of rolloff are a parabola over the bins of each frame
+    c = centroid / nyquist - 0.5
+    line = g[1] * heard * nyquist
+    steep = torch.where(bandwidth > 0, g[2] * heard / (2 * bandwidth), 0.0) * nyquist**2
+    roll = g[3] * rolling
+    constant = steep * (c.square() - (bandwidth / nyquist).square()) - line * c + ROLL_PERCENT * roll[:, 0]
+    factor = below(place, len(tables.hz), tables.roll_bins).mul_(-roll).add_(constant[:, None])
+    factor.addcmul_((line - 2 * c * steep)[:, None], tables.g).addcmul_(steep[:, None], tables.g_squared)
+    factor /= magnitude.clamp_min(1e-19)  # where S is 0 so is X
 
-    scale[:, 0] *= 2
-    scale[:, -1] *= 2
-    parts = torch.fft.irfft(spectrum * scale, n=N_FFT, norm="forward")
-    parts.mul_(tables.window.to(parts.dtype) / 2)
-    out = wave.new_zeros(frames + BLOCKS - 1, HOP)
-    for block in range(BLOCKS):
-        out[block : block + frames] += parts[:, block * HOP : (block + 1) * HOP]
-    out = out.view(-1)[N_FFT // 2 : N_FFT // 2 + length]
+    by_band = _by_band(g[5:], mel, db, floor, tables.dct)
+    for mels, bins, filters in tables.mel:
+        factor[:, bins].addmm_(by_band[:, mels], filters.T, alpha=2)
 
-    # rms
+    # the inverse transform counts inner bins twice, as a real signal has them; a gradient has them once
+    factor[:, 0] *= 2
+    factor[:, -1] *= 2
+    by_spectrum = torch.empty_like(spectrum)  # part by part, 5 times as fast as complex times real
+    torch.mul(spectrum.real, factor, out=by_spectrum.real)
+    torch.mul(spectrum.imag, factor, out=by_spectrum.imag)
+    parts = torch.fft.irfft(by_spectrum, n=N_FFT, norm="forward")
+    parts *= tables.window.to(wave.dtype) / 2
+    here = slice(N_FFT // 2, N_FFT // 2 + length)
+    out = overlap_add(parts, HOP, (frames + BLOCKS - 1) * HOP)[here]
+
     per_frame = torch.where(rms > 0, g[0] / (N_FFT * frames * rms), 0.0)
-    edge = per_frame.new_zeros(BLOCKS - 1)
-    per_block = torch.cat([edge, per_frame, edge]).unfold(0, BLOCKS, 1).sum(-1)
-    per_sample = per_block.repeat_interleave(HOP)[N_FFT // 2 : N_FFT // 2 + length]
-    out.addcmul_(per_sample, wave)
+    per_block = pad(per_frame, (BLOCKS - 1, BLOCKS - 1)).unfold(0, BLOCKS, 1).sum(-1)
+    out.addcmul_(per_block.repeat_interleave(HOP)[here], wave)
 
-    # zero crossings surrogate
-    local = torch.nn.functional.avg_pool1d(energy[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
-    width = ((local / HOP).sqrt() * ZERO_WIDTH + ZERO_FLOOR).repeat_interleave(HOP)
-    width = width[N_FFT // 2 : N_FFT // 2 + length]
-    sign = (wave / width).tanh_()
-    weights25 = _crossing_weights(length, wave.dtype, wave.device)
-    pull = torch.zeros_like(wave)
-    pull[1:].addcmul_(sign[:-1], weights25)
-    pull[:-1].addcmul_(sign[1:], weights25)
-    pull.mul_((1 - sign.square()) / width)
-    return out.add_(pull.mul_(g[4] * (-0.5 / (N_FFT * frames))))
+    width = widths(energy[None], HOP, N_FFT // 2 + length, tables.zero_width)[0, here]
+    return out.addcmul_(softened_gradient(wave, width, tables.seen), g[4] / (N_FFT * frames))
 
 
 class _Mean25(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, wave: Tensor, sample_rate: float) -> Tensor:
-        tables = _tables(sample_rate, wave.dtype, wave.device)
-        rows = [_forward(row, tables) for row in wave]
-        if ctx.needs_input_grad[0]:
-            ctx.tables = tables
-            ctx.save_for_backward(*[tensor for _, saved in rows for tensor in saved])
+    def forward(ctx: Any, wave: Tensor, rate: float, roll_bins: int, zero_width: float) -> Tensor:
+        keep = ctx.needs_input_grad[0]
+        ctx.tables = _tables(rate, wave.shape[-1], wave.dtype, wave.device, roll_bins, zero_width)
+        rows = [_forward(row, ctx.tables, keep) for row in wave]
+        ctx.save_for_backward(*[tensor for _, saved in rows for tensor in saved])
         return torch.stack([features for features, _ in rows])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = gradients
-        saved = ctx.saved_tensors
-        each = len(saved) // len(gradient)
-        rows = [_backward(g, saved[i * each : (i + 1) * each], ctx.tables) for i, g in enumerate(gradient)]
-        return torch.stack(rows), None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        (g,) = gradients
+        saved, each = ctx.saved_tensors, len(ctx.saved_tensors) // len(g)
+        rows = [_gradient(g[i], saved[i * each : (i + 1) * each], ctx.tables) for i in range(len(g))]
+        return torch.stack(rows), None, None, None
 
 
-def librosa_mean_25(wave: Tensor, sample_rate: float) -> Tensor:
-    """Average librosa's rms, centroid, bandwidth, rolloff, zero crossing rate and 20 MFCC over each clip's frames.
+def librosa_mean_25(
+    wave: Tensor, sample_rate: float, *, roll_bins: int = ROLL_BINS, zero_width: float = ZERO_WIDTH
+) -> Tensor:
+    """Average rms, centroid, bandwidth, rolloff, zero crossing rate and 20 MFCC over the frames of each clip.
 
     Args:
-        wave: samples, shape (..., T), T at least 1, float32 or float64.
+        wave: samples, shape (..., T) with T at least 1, float32 or float64.
         sample_rate: Hz.
+        roll_bins: m of the surrogate gradient of rolloff (see `rolloff`).
+        zero_width: τ of the surrogate gradient of the zero crossing rate (see `crossings`).
 
     Returns:
-        shape (..., 25), in the order of the first line; Hz for the second to fourth, crossings a sample for the fifth.
+        shape (..., 25), in that order; the second to fourth in Hz. Differentiable once; the gradient is
+        finite everywhere, and leaves out frames whose magnitudes sum to less than 1e-10.
+
+    Raises:
+        ClipError: no samples, or no floats.
+
+    Source: librosa.feature's rms, spectral_centroid, spectral_bandwidth, spectral_rolloff (0.85),
+    zero_crossing_rate and mfcc, with their defaults (2048 / 512, centred).
     """
-    flat = wave.reshape(-1, wave.shape[-1])
-    features: Tensor = _Mean25.apply(flat, float(sample_rate))  # type: ignore[no-untyped-call]
+    flat = checked(wave).reshape(-1, wave.shape[-1])
+    if not len(flat):
+        return wave.new_zeros(*wave.shape[:-1], 25)
+    knobs = float(sample_rate), roll_bins, zero_width
+    features: Tensor = _Mean25.apply(flat, *knobs)  # type: ignore[no-untyped-call]
     return features.reshape(*wave.shape[:-1], 25)
