@@ -1,0 +1,123 @@
+"""Check the numbers that scikit-learn's compiled code follows without a look.
+
+An SVC, a forest, a histogram gradient booster and a neighbours classifier hand their arrays to C, which reads
+where they point. So a forged file could read outside of them although it names nothing but scikit-learn.
+Single trees and neighbour trees are checked where they are made (`_pickle_makers`); here, what holds between
+objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from subterfuge.victims._pickle_numpy import Damaged
+
+
+def check(model: object) -> None:
+    """Check a model and all that it holds.
+
+    Raises:
+        Damaged: a table of one of them does not fit its others, or leads outside.
+    """
+    for part in _parts(model):
+        kind = type(part).__name__
+        if kind in _CHECKS and not _CHECKS[kind](part):
+            raise Damaged(f"the tables of a {kind} do not agree")
+
+
+def _parts(model: object) -> Iterator[Any]:
+    """Give each object in a model once, the model included."""
+    seen, todo = set(), [model]
+    while todo:
+        here = todo.pop()
+        if id(here) in seen:
+            continue
+        seen.add(id(here))
+        if isinstance(here, dict):
+            todo.extend(here.values())
+        elif isinstance(here, list | tuple):
+            todo.extend(here)
+        elif isinstance(here, np.ndarray):
+            todo.extend(here.ravel().tolist() if here.dtype.hasobject else ())
+        elif type(here).__module__.startswith("sklearn."):
+            yield here
+            todo.extend(getattr(here, "__dict__", {}).values())
+
+
+def _support_vectors(model: Any) -> bool:
+    if "_n_support" not in vars(model):
+        return True  # not fitted
+    sizes, vectors, support = model._n_support, model.support_vectors_, model.support_
+    classes, count = len(sizes), len(support)
+    pairs = classes * (classes - 1) // 2
+    if model.kernel == "precomputed" or callable(model.kernel):
+        placed = np.all((support >= 0) & (support < model.shape_fit_[0]))
+        width = model.n_features_in_ == model.shape_fit_[0] if model.kernel == "precomputed" else True
+    else:
+        placed, width = vectors.shape == (count, model.n_features_in_), True
+    return bool(
+        not model._sparse
+        and placed
+        and width
+        and support.ndim == 1
+        and np.all(sizes >= 0)
+        and sizes.sum() == count
+        and len(model.classes_) == classes > 1
+        and model._dual_coef_.shape == (classes - 1, count)
+        and model._intercept_.shape == (pairs,)
+        and model._probA.shape == model._probB.shape
+        and model._probA.shape in ((0,), (pairs,))
+    )
+
+
+def _decision_tree(model: Any) -> bool:
+    return "tree_" not in vars(model) or bool(model.tree_.n_features == model.n_features_in_)
+
+
+def _ensemble_of_trees(model: Any) -> bool:
+    trees = np.ravel(vars(model).get("estimators_", []))
+    return all("tree_" not in vars(t) or t.tree_.n_features == model.n_features_in_ for t in trees)
+
+
+def _histogram_booster(model: Any) -> bool:
+    return getattr(model, "_preprocessor", None) is None and all(
+        _histogram_tree(tree.nodes, model.n_features_in_)
+        for trees in vars(model).get("_predictors", [])
+        for tree in trees
+    )
+
+
+def _histogram_tree(nodes: Any, features: int) -> bool:
+    inner, ranks = nodes["is_leaf"] == 0, np.arange(len(nodes))
+    ahead = [(nodes[side] > ranks) & (nodes[side] < len(nodes)) for side in ("left", "right")]
+    known = (nodes["feature_idx"] >= 0) & (nodes["feature_idx"] < features) & (nodes["is_categorical"] == 0)
+    return bool(len(nodes) and np.all((ahead[0] & ahead[1] & known)[inner]))
+
+
+def _neighbours(model: Any) -> bool:
+    if "_fit_X" not in vars(model):
+        return True
+    labels, points = model._y, model._fit_X
+    return bool(
+        points.shape == (len(labels), model.n_features_in_)
+        and labels.ndim == 1
+        and np.all((labels >= 0) & (labels < len(model.classes_)))
+        and (model._tree is None or model._tree.data.shape == points.shape)
+    )
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "SVC": _support_vectors,
+    "NuSVC": _support_vectors,
+    "DecisionTreeClassifier": _decision_tree,
+    "DecisionTreeRegressor": _decision_tree,
+    "ExtraTreeClassifier": _decision_tree,
+    "RandomForestClassifier": _ensemble_of_trees,
+    "ExtraTreesClassifier": _ensemble_of_trees,
+    "GradientBoostingClassifier": _ensemble_of_trees,
+    "HistGradientBoostingClassifier": _histogram_booster,
+    "KNeighborsClassifier": _neighbours,
+}
