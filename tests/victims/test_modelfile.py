@@ -285,5 +285,6 @@ def test_the_studys_models_load_and_predict(which: str, seed_study: Path) -> Non
         for name, suffix in (("std_scaler", "bin"), ("their_tuned_model", "pkl"))
     ]
     got: Any = model.estimator.predict_proba(scaler.estimator.transform(points))  # type: ignore[attr-defined]
-    np.testing.assert_array_equal(got, truth[1].predict_proba(truth[0].transform(points)))  # type: ignore[attr-defined]
+    want: Any = truth[1].predict_proba(truth[0].transform(points))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(got, want)
     assert got.shape == (8, 11)

@@ -13,17 +13,25 @@ from typing import Any
 
 import numpy as np
 
-from subterfuge.victims._pickle_numpy import Damaged
+from subterfuge.victims._pickle_numpy import Damaged, Refused
 
 
 def check(model: object) -> None:
     """Check a model and all that it holds.
 
     Raises:
+        Refused: one of them has an attribute that Python or numpy would follow.
         Damaged: a table of one of them does not fit its others, or leads outside.
     """
     for part in _parts(model):
         kind = type(part).__name__
+        special = [
+            key
+            for key in (*getattr(part, "__dict__", ()), *(part if isinstance(part, dict) else ()))
+            if _special(key)
+        ]
+        if special:  # numpy would follow an __array_interface__ anywhere
+            raise Refused(f"the special attribute {special[0]:.40} of a {kind}")
         if kind in _CHECKS and not _CHECKS[kind](part):
             raise Damaged(f"the tables of a {kind} do not agree")
 
@@ -38,13 +46,17 @@ def _parts(model: object) -> Iterator[Any]:
         seen.add(id(here))
         if isinstance(here, dict):
             todo.extend(here.values())
+        if type(here).__module__.startswith("sklearn."):
+            yield here
+            todo.extend(getattr(here, "__dict__", {}).values())
         elif isinstance(here, list | tuple):
             todo.extend(here)
         elif isinstance(here, np.ndarray):
             todo.extend(here.ravel().tolist() if here.dtype.hasobject else ())
-        elif type(here).__module__.startswith("sklearn."):
-            yield here
-            todo.extend(getattr(here, "__dict__", {}).values())
+
+
+def _special(key: object) -> bool:
+    return isinstance(key, str) and key.startswith("__")
 
 
 def _support_vectors(model: Any) -> bool:

@@ -150,12 +150,15 @@ class Machine(pickle._Unpickler):
         if isinstance(target, dict):
             put = OrderedDict.__setitem__ if isinstance(target, OrderedDict) else dict.__setitem__
             for key, value in zip(items[::2], items[1::2], strict=True):
+                if type(target) is not dict and str(key).startswith("__"):
+                    self._policy.strange(f"an entry {key!s:.40} for a {type(target).__name__}")
                 put(target, plain_key(key), value)
         else:
             self._policy.strange(f"entries for a {type(target).__name__}")
 
     def _exactly(self, size: int) -> bytes:
-        chunk: bytes = self.read(size) if size <= len(self._stream.getbuffer()) else b""  # type: ignore[attr-defined]
+        known = len(self._stream.getbuffer())
+        chunk: bytes = self.read(size) if size <= known else b""  # type: ignore[attr-defined]
         if len(chunk) != size:
             raise EOFError("the file ends in the middle of a value")
         return chunk

@@ -56,6 +56,8 @@ def load_skops(raw: bytes, most: int) -> object:
     odd = {f"the loader {node['__loader__']}" for node in nodes if node["__loader__"] not in _LOADERS}
     if odd:
         raise Refused(*sorted(odd | {_name(node) for node in nodes if node["__loader__"] not in _LOADERS}))
+    if special := sorted({key for node in nodes for key in _special(node)}):
+        raise Refused(*(f"the special attribute {key:.40}" for key in special))
     # skops unpacks a part anew for each node that names it
     if sum(sizes.get(str(node.get("file")), 0) for node in nodes) > most:
         raise Unreadable(f"it unpacks to more than {most / 2**20:g} MiB")
@@ -97,6 +99,13 @@ def _nodes(schema: object) -> Iterator[dict[str, Any]]:
             todo.extend(here.values())
         elif isinstance(here, list):
             todo.extend(here)
+
+
+def _special(node: dict[str, Any]) -> list[str]:
+    """Give the keys of a dictionary, perhaps of an object's attributes, that Python or numpy would follow."""
+    return (
+        [key for key in node["content"] if key.startswith("__")] if node["__loader__"] == "DictNode" else []
+    )
 
 
 def _name(node: dict[str, Any]) -> str:

@@ -144,6 +144,8 @@ class Builder:
         """Do what ``copyreg._reconstructor`` does, for known classes over object, and for Bunch over dict."""
         made = self.new(cls, ())
         if base is dict and isinstance(made, dict) and type(content) is dict:
+            if any(str(key).startswith("__") for key in content):
+                raise Refused(f"a special entry for a {_described(cls)}")
             made.update(content)
         elif base is not object or content is not None:
             raise Refused(f"a {_described(cls)} over {_described(base)}")
@@ -156,7 +158,7 @@ def _set_attributes(made: Any, state: Any) -> None:
         return
     if type(state) is not dict or not all(type(key) is str for key in state):
         raise Refused(f"a state for a {type(made).__name__} that is no table of attributes")
-    if any(key.startswith("__") for key in state):
+    if any(key.startswith("__") for key in state):  # numpy would follow an __array_interface__ anywhere
         raise Refused(f"a special attribute for a {type(made).__name__}")
     if hasattr(made, "__setstate__"):
         made.__setstate__(state)

@@ -19,7 +19,7 @@ import joblib
 from subterfuge.errors import CardError, UntrustedModel
 from subterfuge.victims._inflate import Unreadable, inflate
 from subterfuge.victims._native import check
-from subterfuge.victims._pickle_numpy import Refused
+from subterfuge.victims._pickle_numpy import Damaged, Refused
 from subterfuge.victims._skops_file import is_zip, load_skops
 from subterfuge.victims._unpickle import unpickle
 
@@ -92,10 +92,10 @@ def _load(path: Path, raw: bytes, trust_pickle: bool) -> object:
         return estimator
     except Refused as reason:
         raise _refused(path, form, [str(what) for what in reason.args]) from None
-    except Unreadable as reason:
+    except (Unreadable, Damaged) as reason:
         raise _unknown(path, f"cannot be loaded: {reason}") from None
     except Exception as reason:
-        raise _unknown(path, f"cannot be loaded: {_short(reason)}") from None
+        raise _unknown(path, f"is damaged, or in no form that we know ({_short(reason)})") from None
 
 
 def _refused(path: Path, form: str, found: list[str]) -> UntrustedModel:
