@@ -66,8 +66,8 @@ def mfcc(
     Source: `librosa.feature.mfcc`, with its defaults ``ref=1``, ``amin=1e-10``, ``top_db=80``.
     """
     db = power_to_db(melspectrogram(wave, sample_rate=sample_rate, norm=mel_norm, **mel))
-    matrix = dct_matrix(n_mfcc, db.shape[-2], norm == "ortho", db.dtype, db.device)
+    matrix = dct_matrix(n_mfcc, db.shape[-2], norm == "ortho", torch.float64, db.device)
     if lifter > 0:
         n = torch.arange(1, 1 + n_mfcc, dtype=torch.float64, device=db.device)
-        matrix = matrix * (1 + lifter / 2 * torch.sin(torch.pi * n / lifter)).to(db.dtype)[:, None]
-    return matrix @ db
+        matrix = matrix * (1 + lifter / 2 * torch.sin(torch.pi * n / lifter))[:, None]
+    return (matrix @ db.double()).to(db.dtype)

@@ -37,6 +37,7 @@ N_MELS, N_MFCC = 128, 20
 AMIN, TOP_DB = 1e-10, 80.0
 CLEAN = 1e-13
 """Rounding in a float32 transform makes noise of 1e-17 to 1e-16 of a frame's power in each bin."""
+MANY = 100  # frames
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class _Tables:
     mel: tuple[tuple[slice, slice, Tensor], ...]  # some mels, the bins under them, their filters (bins, mels)
     per_bin: Tensor  # (n_mels,): one over the sum of each filter, 0 if it is empty
     empty: Tensor  # (n_mels,): infinity where a filter is empty, else 0
-    dct: Tensor  # (n_mfcc, n_mels)
+    dct: Tensor  # (n_mfcc, n_mels), float64
     seen: Tensor  # (T - 1,): frames that see a crossing
     roll_bins: int
     zero_width: float
@@ -77,7 +78,7 @@ def _tables(
         mel=tuple(mel),
         per_bin=torch.where(area > 0, 1 / area, 0.0),
         empty=torch.where(area > 0, 0.0, torch.inf).to(dtype),
-        dct=dct_matrix(N_MFCC, N_MELS, True, dtype, device),
+        dct=dct_matrix(N_MFCC, N_MELS, True, torch.float64, device),
         seen=views(length, N_FFT, HOP, True, dtype, device),
         roll_bins=roll_bins,
         zero_width=zero_width,
@@ -96,26 +97,29 @@ def _mel(power: Tensor, tables: _Tables) -> Tensor:
 def _spectra(padded: Tensor, tables: _Tables) -> tuple[Tensor, Tensor, Tensor]:
     """Give spectrum X (F, bins), magnitudes S (F, bins) and mel bands (F, mels) of a padded wave.
 
-    librosa transforms in float64. float32 will do, and takes half the time, unless a frame has bands so empty
-    that its rounding noise would fill them, as a pure tone's are. Such frames are transformed again in
-    float64.
+    librosa transforms in float64. float32 will do, and takes half the time, but for clips too short to average
+    its rounding away, and for frames with bands so empty that it would fill them, as a pure tone's are. Those
+    are transformed in float64.
     """
-    window = tables.window.to(padded.dtype)
-    spectrum = torch.fft.rfft(padded.unfold(0, N_FFT, HOP) * window)
-    power = _power(spectrum)
-    mel = _mel(power, tables)
-    magnitude = power.sqrt()
-    if padded.dtype == torch.float64:
+    frames = padded.unfold(0, N_FFT, HOP)
+    if padded.dtype == torch.float32 and len(frames) >= MANY:
+        spectrum = torch.fft.rfft(frames * tables.window.to(padded.dtype))
+        power = _power(spectrum)
+        mel = _mel(power, tables)
+        magnitude = power.sqrt()
+        emptiest = torch.addcmul(tables.empty, mel, tables.per_bin).amin(-1)
+        again = (emptiest <= CLEAN * power.sum(-1)).nonzero().squeeze(-1)
+        if len(again):
+            spectrum[again], magnitude[again], mel[again] = _exact_spectra(frames[again], tables)
         return spectrum, magnitude, mel
-    emptiest = torch.addcmul(tables.empty, mel, tables.per_bin).amin(-1)
-    again = (emptiest <= CLEAN * power.sum(-1)).nonzero().squeeze(-1)
-    if len(again):
-        exact = torch.fft.rfft(padded.unfold(0, N_FFT, HOP)[again] * tables.window)
-        power = _power(exact)
-        spectrum[again] = exact.to(spectrum.dtype)
-        magnitude[again] = power.sqrt().to(magnitude.dtype)
-        mel[again] = _mel(power.to(mel.dtype), tables)
-    return spectrum, magnitude, mel
+    return _exact_spectra(frames, tables)
+
+
+def _exact_spectra(frames: Tensor, tables: _Tables) -> tuple[Tensor, Tensor, Tensor]:
+    exact = torch.fft.rfft(frames * tables.window)
+    power = _power(exact)
+    spectrum = exact.to(torch.complex64 if frames.dtype == torch.float32 else torch.complex128)
+    return spectrum, power.sqrt().to(frames.dtype), _mel(power.to(frames.dtype), tables)
 
 
 def _forward(wave: Tensor, tables: _Tables, keep: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -142,33 +146,35 @@ def _forward(wave: Tensor, tables: _Tables, keep: bool) -> tuple[Tensor, tuple[T
     rolloff = tables.hz[rolled.squeeze(-1)]
 
     db = mel.clamp_min(AMIN).log10_().mul_(10)
-    floor = db.max() - TOP_DB
-    mfcc = tables.dct @ db.clamp_min(floor).mean(0)
+    peak = db.max()
+    mfcc = tables.dct @ db.clamp_min(peak - TOP_DB).mean(0).double()
 
-    features = torch.cat([torch.stack([rms, centroid, bandwidth, rolloff]).mean(-1), rate[None], mfcc])
+    features = torch.cat(
+        [torch.stack([rms, centroid, bandwidth, rolloff]).mean(-1), rate[None], mfcc.to(wave.dtype)]
+    )
     if not keep:
         return features, ()
     place, slope = soft_place(cumulative, rolled, ROLL_PERCENT, tables.roll_bins)
     rolling = pull_of(cumulative, slope) * (tables.hz[1] / frames)
     heard = torch.where(total < QUIET, 0.0, 1 / (norm * frames))
-    saved = wave, energy, rms, spectrum, magnitude, heard, centroid, bandwidth, place, rolling, mel, db, floor
+    saved = wave, energy, rms, spectrum, magnitude, heard, centroid, bandwidth, place, rolling, mel, db, peak
     return features, saved
 
 
-def _by_band(g: Tensor, mel: Tensor, db: Tensor, floor: Tensor, dct: Tensor) -> Tensor:
+def _by_band(g: Tensor, mel: Tensor, db: Tensor, peak: Tensor, dct: Tensor) -> Tensor:
     """Give the gradient (F, mels) by the power in each band, for g (20,) by the mean MFCC."""
-    by_mean = (g @ dct) / len(db)
-    clamped = db < floor
+    by_mean = (g.double() @ dct / len(db)).to(g.dtype)
+    clamped = db < peak - TOP_DB
     by_db = torch.where(clamped, 0.0, by_mean)
-    loudest = db == floor + TOP_DB
-    by_db += loudest * ((clamped.to(g.dtype) @ by_mean).sum() / loudest.sum().clamp_min(1))
+    loudest = db == peak
+    by_db += loudest * ((clamped.to(g.dtype) @ by_mean).sum() / loudest.sum())
     ten_by_ln10 = 4.342944819032518
     return torch.where(mel > AMIN, by_db / mel, 0.0).mul_(ten_by_ln10)
 
 
 def _gradient(g: Tensor, saved: tuple[Tensor, ...], tables: _Tables) -> Tensor:
     """Give the gradient (T,) of g · features for one wave, for g (25,)."""
-    wave, energy, rms, spectrum, magnitude, heard, centroid, bandwidth, place, rolling, mel, db, floor = saved
+    wave, energy, rms, spectrum, magnitude, heard, centroid, bandwidth, place, rolling, mel, db, peak = saved
     length, frames, nyquist = len(wave), len(rms), tables.hz[-1]
 
     # centroid, bandwidth and the constant part of rolloff are a parabola over the bins of each frame
@@ -181,7 +187,7 @@ def _gradient(g: Tensor, saved: tuple[Tensor, ...], tables: _Tables) -> Tensor:
     factor.addcmul_((line - 2 * c * steep)[:, None], tables.g).addcmul_(steep[:, None], tables.g_squared)
     factor /= magnitude.clamp_min(1e-19)  # where S is 0 so is X
 
-    by_band = _by_band(g[5:], mel, db, floor, tables.dct)
+    by_band = _by_band(g[5:], mel, db, peak, tables.dct)
     for mels, bins, filters in tables.mel:
         factor[:, bins].addmm_(by_band[:, mels], filters.T, alpha=2)
 
