@@ -142,7 +142,7 @@ def _forward(wave: Tensor, tables: _Tables, keep: bool) -> tuple[Tensor, tuple[T
     centroid = rough + off
     variance = (moment.mul_(deviation).sum(-1) / norm - off.square()).clamp_min_(0)
     bandwidth = variance.sqrt()
-    cumulative, rolled = roll_up(magnitude, ROLL_PERCENT)
+    rolled, reached, whole = roll_up(magnitude, ROLL_PERCENT)
     rolloff = tables.hz[rolled.squeeze(-1)]
 
     db = mel.clamp_min(AMIN).log10_().mul_(10)
@@ -154,27 +154,34 @@ def _forward(wave: Tensor, tables: _Tables, keep: bool) -> tuple[Tensor, tuple[T
     )
     if not keep:
         return features, ()
-    place, slope = soft_place(cumulative, rolled, ROLL_PERCENT, tables.roll_bins)
-    rolling = pull_of(cumulative, slope) * (tables.hz[1] / frames)
+    place, slope = soft_place(magnitude, rolled, reached, whole, ROLL_PERCENT, tables.roll_bins)
+    rolling = pull_of(slope, whole, magnitude.shape[-1]) * (tables.hz[1] / frames)
     heard = torch.where(total < QUIET, 0.0, 1 / (norm * frames))
-    saved = wave, energy, rms, spectrum, magnitude, heard, centroid, bandwidth, place, rolling, mel, db, peak
+    bands = _decibel_slopes(mel, db, peak)
+    saved = wave, energy, rms, spectrum, magnitude, heard, centroid, bandwidth, place, rolling, *bands
     return features, saved
 
 
-def _by_band(g: Tensor, mel: Tensor, db: Tensor, peak: Tensor, dct: Tensor) -> Tensor:
-    """Give the gradient (F, mels) by the power in each band, for g (20,) by the mean MFCC."""
-    by_mean = (g.double() @ dct / len(db)).to(g.dtype)
+def _decibel_slopes(mel: Tensor, db: Tensor, peak: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give dB per power (F, mels), 0 where clamped; how often each mel is clamped; where the peak is, (n, 2)."""
     clamped = db < peak - TOP_DB
-    by_db = torch.where(clamped, 0.0, by_mean)
-    loudest = db == peak
-    by_db += loudest * ((clamped.to(g.dtype) @ by_mean).sum() / loudest.sum())
     ten_by_ln10 = 4.342944819032518
-    return torch.where(mel > AMIN, by_db / mel, 0.0).mul_(ten_by_ln10)
+    slope = torch.where(clamped | (mel <= AMIN), 0.0, ten_by_ln10 / mel)
+    return slope, clamped.sum(0, dtype=mel.dtype), (db == peak).nonzero()
+
+
+def _by_band(g: Tensor, slope: Tensor, clamped: Tensor, loudest: Tensor, dct: Tensor) -> Tensor:
+    """Give the gradient (F, mels) by the power in each band, for g (20,) by the mean MFCC."""
+    by_mean = (g.double() @ dct / len(slope)).to(g.dtype)
+    gradient = slope * by_mean
+    at = loudest.unbind(1)
+    gradient[at] += slope[at] * ((clamped @ by_mean) / len(loudest))
+    return gradient
 
 
 def _gradient(g: Tensor, saved: tuple[Tensor, ...], tables: _Tables) -> Tensor:
     """Give the gradient (T,) of g · features for one wave, for g (25,)."""
-    wave, energy, rms, spectrum, magnitude, heard, centroid, bandwidth, place, rolling, mel, db, peak = saved
+    wave, energy, rms, spectrum, magnitude, heard, centroid, bandwidth, place, rolling, *bands = saved
     length, frames, nyquist = len(wave), len(rms), tables.hz[-1]
 
     # centroid, bandwidth and the constant part of rolloff are a parabola over the bins of each frame
@@ -187,7 +194,7 @@ def _gradient(g: Tensor, saved: tuple[Tensor, ...], tables: _Tables) -> Tensor:
     factor.addcmul_((line - 2 * c * steep)[:, None], tables.g).addcmul_(steep[:, None], tables.g_squared)
     factor /= magnitude.clamp_min(1e-19)  # where S is 0 so is X
 
-    by_band = _by_band(g[5:], mel, db, peak, tables.dct)
+    by_band = _by_band(g[5:], *bands, tables.dct)
     for mels, bins, filters in tables.mel:
         factor[:, bins].addmm_(by_band[:, mels], filters.T, alpha=2)
 

@@ -19,6 +19,7 @@ taken for no less than THINNEST of the frame's mean, lest one frame with a gap t
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -33,24 +34,44 @@ ROLL_BINS = 8
 THINNEST = 0.01
 
 
-def roll_up(magnitude: Tensor, roll_percent: float) -> tuple[Tensor, Tensor]:
-    """Give the running sum of magnitudes (rows, K), and the first bin that reaches the level, (rows, 1)."""
-    cumulative = magnitude.cumsum(-1)
-    rolled = torch.searchsorted(cumulative, roll_percent * cumulative[:, -1:])
-    return cumulative, rolled.clamp_max(magnitude.shape[-1] - 1)
+def roll_up(magnitude: Tensor, roll_percent: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the first bin whose running sum reaches the level, for magnitudes (rows, K).
+
+    The sum runs over blocks first, and then only through the block in which it gets there.
+
+    Returns:
+        that bin, the running sum up to and with it, and the whole sum, each (rows, 1).
+    """
+    rows, bins = magnitude.shape
+    size = max(1, math.isqrt(bins))
+    blocks = bins // size
+    sums = magnitude[:, : blocks * size].unflatten(1, (blocks, size)).sum(-1).cumsum(-1)
+    total = sums[:, -1:] + magnitude[:, blocks * size :].sum(-1, keepdim=True)
+    level = roll_percent * total
+    block = torch.searchsorted(sums, level)
+    before = sums.gather(-1, (block - 1).clamp_min_(0)).masked_fill_(block == 0, 0.0)
+    first = block * size
+    place = first + torch.arange(size, device=magnitude.device)
+    inside = magnitude.gather(-1, place.clamp_max(bins - 1)).cumsum_(-1).add_(before)
+    offset = torch.searchsorted(inside, level).clamp_max_(size - 1)
+    return (first + offset).clamp_max_(bins - 1), inside.gather(-1, offset), total
 
 
-def soft_place(cumulative: Tensor, rolled: Tensor, roll_percent: float, m: int) -> tuple[Tensor, Tensor]:
+def soft_place(
+    magnitude: Tensor, rolled: Tensor, reached: Tensor, total: Tensor, roll_percent: float, m: int
+) -> tuple[Tensor, Tensor]:
     """Give the surrogate's crossing ρ in bins and the slope d there, each (rows, 1), from `roll_up`.
 
-    ρ is never more than m + 1 bins from r, so that only 4 m + 2 sums about r are looked at. d is 0 for silent
+    ρ is never more than m + 1 bins from r, so that only 4 m + 2 bins about r are looked at. d is 0 for silent
     rows.
     """
-    bins = cumulative.shape[-1]
+    bins = magnitude.shape[-1]
     place = rolled + torch.arange(-2 * m - 1, 2 * m + 1, device=rolled.device)
-    near = cumulative.gather(-1, place.clamp(0, bins - 1)).masked_fill_(place < 0, 0.0)
+    near = magnitude.gather(-1, place.clamp(0, bins - 1)).masked_fill_((place < 0) | (place >= bins), 0.0)
+    near = near.cumsum_(-1)
+    near += reached - near[:, 2 * m + 1 : 2 * m + 2]  # the running sum at these bins
     smooth = near.unfold(-1, 2 * m + 1, 1).mean(-1)  # at bins r - m - 1 .. r + m
-    level = roll_percent * cumulative[:, -1:]
+    level = roll_percent * total
     upper = torch.searchsorted(smooth, level).clamp_(1, 2 * m + 1)
     low = smooth.gather(-1, upper - 1)
     slope = smooth.gather(-1, upper) - low
@@ -58,10 +79,9 @@ def soft_place(cumulative: Tensor, rolled: Tensor, roll_percent: float, m: int) 
     return rolled + (upper - m - 2) + within.clamp_(0, 1), slope
 
 
-def pull_of(cumulative: Tensor, slope: Tensor) -> Tensor:
+def pull_of(slope: Tensor, total: Tensor, bins: int) -> Tensor:
     """Give 1 / d with d's lower limit, and 0 for rows too quiet to have a gradient, (rows, 1)."""
-    total = cumulative[:, -1:]
-    return torch.where(total < QUIET, 0.0, 1 / slope.clamp_min(total * (THINNEST / cumulative.shape[-1])))
+    return torch.where(total < QUIET, 0.0, 1 / slope.clamp_min(total * (THINNEST / bins)))
 
 
 def below(place: Tensor, bins: int, m: int) -> Tensor:
@@ -74,18 +94,18 @@ def below(place: Tensor, bins: int, m: int) -> Tensor:
 class _Rolloff(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, magnitude: Tensor, roll_percent: float, m: int) -> Tensor:
-        cumulative, rolled = roll_up(magnitude, roll_percent)
-        ctx.save_for_backward(cumulative, rolled)
+        found = rolled, _, _ = roll_up(magnitude, roll_percent)
+        ctx.save_for_backward(magnitude, *found)
         ctx.roll_percent, ctx.m = roll_percent, m
         return rolled.to(magnitude.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        cumulative, rolled = ctx.saved_tensors
-        place, slope = soft_place(cumulative, rolled, ctx.roll_percent, ctx.m)
-        pull = gradients[0] * pull_of(cumulative, slope)
-        return (ctx.roll_percent - below(place, cumulative.shape[-1], ctx.m)) * pull, None, None
+        magnitude, rolled, reached, total = ctx.saved_tensors
+        place, slope = soft_place(magnitude, rolled, reached, total, ctx.roll_percent, ctx.m)
+        pull = gradients[0] * pull_of(slope, total, magnitude.shape[-1])
+        return (ctx.roll_percent - below(place, magnitude.shape[-1], ctx.m)) * pull, None, None
 
 
 def _rows(magnitude: Tensor, roll_percent: float) -> Tensor:
@@ -131,7 +151,6 @@ def soft_rolloff(
     surrogate_bins: int = ROLL_BINS,
 ) -> Tensor:
     """Give the surrogate ρ whose gradient `spectral_rolloff` has; arguments and result as there."""
-    place, _ = soft_place(
-        *roll_up(_rows(magnitude, roll_percent), roll_percent), roll_percent, surrogate_bins
-    )
+    rows = _rows(magnitude, roll_percent)
+    place, _ = soft_place(rows, *roll_up(rows, roll_percent), roll_percent, surrogate_bins)
     return _unroll(place, magnitude, sample_rate)

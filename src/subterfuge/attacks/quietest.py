@@ -1,0 +1,134 @@
+"""The smallest change that wins: climb from several places, then walk down along the boundary.
+
+First-order, in the spirit of DDN (Rony et al. 2019, https://arxiv.org/abs/1811.09600) and of the boundary attack:
+normalised gradients, no assumption on the victim. Three things differ, each because audio features ask for it.
+
+- It begins at several places: the clip, and the clip with white noise 40 to 52 dB below it. Averaged log-spectra have
+  many basins (which quiet cells to fill, and which to empty); noise at these levels chooses among them.
+- Away from the boundary it climbs `Goal.pull`, a smooth hill, in steps that grow until the goal is met.
+- On the boundary the radius shrinks after a win and grows after a loss, and each step goes along the sphere only; lost
+  for long, it returns to its best win with half the stride.
+
+The starts are raced: each takes a short walk, the best few a longer one, the winner the longest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from subterfuge.oracle import Oracle
+from subterfuge.victim import Gives
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quietest:
+    """Least energy that meets the goal (and the limit, if there is one)."""
+
+    starts: tuple[float, ...] = (math.inf, 46.0, 40.0, 52.0, 46.0, 43.0)
+    """Noise of each start, in dB below the clip; infinity is no noise."""
+    climb: int = 200
+    """Most gradients until a start meets the goal."""
+    race: tuple[int, ...] = (40, 100, 300)
+    """Steps of each round of walks."""
+    keep: tuple[int, ...] = (2, 1)
+    """Starts that stay in after each round but the last."""
+    stride_db: float = 57.0
+    """The climb's first step, in dB below the clip."""
+    growth: float = 1.02
+    """Factor from one step of the climb to the next."""
+    swing: float = 0.1
+    """The walk's step along the sphere, in radii."""
+    shrink: float = 0.03
+    """The walk's change of radius."""
+    patience: int = 25
+    """Losses in a row after which the walk returns to its best."""
+    needs: ClassVar[Gives] = Gives.GRADIENTS
+
+    def __call__(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator]) -> None:
+        """Race the starts of every row."""
+        warm = bool((oracle.start != 0).any())
+        starts = [oracle.start] if warm else [self._noise(clean, db, dice) for db in self.starts]
+        runners: list[tuple[Tensor, Tensor]] = []
+        for start in starts:
+            delta, met = self._climb(oracle, clean, start)
+            runners.append(self._walk(oracle, delta, met, self.race[0]))
+        for round_, steps in enumerate(self.race[1:]):
+            runners = self._front(runners, self.keep[round_])
+            runners = [self._walk(oracle, delta, radius < math.inf, steps) for delta, radius in runners]
+
+    def _noise(self, clean: Tensor, db: float, dice: Sequence[torch.Generator]) -> Tensor:
+        noise = torch.stack([torch.randn(clean.shape[-1], generator=die) for die in dice]).to(clean)
+        scale = clean.norm(dim=-1, keepdim=True) * 10 ** (-db / 20) / noise.norm(dim=-1, keepdim=True)
+        return noise * scale
+
+    def _climb(self, oracle: Oracle, clean: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+        """Ascend the pull in growing steps until each row meets the goal; give where, and which rows did."""
+        delta = start.clone()
+        step = clean.norm(dim=-1) * 10 ** (-self.stride_db / 20)
+        met = torch.zeros(len(clean), dtype=torch.bool)
+        for _ in range(self.climb):
+            left = (~met).nonzero()[:, 0]
+            margin, slope = oracle.gradient(delta[left], left, pull=True)
+            met[left] = margin > oracle.needed[left]
+            if bool(met.all()):
+                break
+            going = ~met[left]
+            rows = left[going]
+            delta[rows] += step[rows, None] * unit(slope[going])
+            step[rows] *= self.growth
+        return delta, met
+
+    def _walk(self, oracle: Oracle, start: Tensor, met: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """Walk each row that meets the goal along its boundary; give its best win and that win's radius."""
+        best, delta = start.clone(), start.clone()
+        radius = torch.where(met.to(start.device), start.norm(dim=-1), math.inf)
+        aim, stride = radius.clone(), torch.ones_like(radius)
+        lost = torch.zeros_like(radius)
+        rows = met.nonzero()[:, 0]
+        if not len(rows):
+            return best, radius
+        for k in range(steps):
+            margin, slope = oracle.gradient(delta[rows], rows)
+            cool = 0.5 * (1 + math.cos(math.pi * k / steps)) * stride[rows]
+            win = (margin > oracle.needed[rows]).to(delta.device)
+            size = delta[rows].norm(dim=-1)
+            quieter = win & (size < radius[rows])
+            best[rows[quieter]] = delta[rows[quieter]]
+            radius[rows] = torch.where(quieter, size, radius[rows])
+            down = torch.minimum(aim[rows], size) * (1 - self.shrink * cool - 5e-4)
+            up = torch.minimum(aim[rows] * (1 + self.shrink / 2 * cool + 2e-4), radius[rows] * 0.9999)
+            aim[rows] = torch.where(win, down, up)
+            lost[rows] = torch.where(win, 0.0, lost[rows] + 1)
+            back = lost[rows] > self.patience
+            outward = unit(delta[rows])
+            along = unit(slope - (slope * outward).sum(-1, keepdim=True) * outward)
+            onward = delta[rows] + (self.swing * cool * aim[rows])[:, None] * along
+            delta[rows] = torch.where(back[:, None], best[rows], onward)
+            aim[rows] = torch.where(back, radius[rows] * (1 - self.shrink * cool / 5), aim[rows])
+            stride[rows] = torch.where(back, stride[rows] / 2, stride[rows])
+            lost[rows] = torch.where(back, 0.0, lost[rows])
+            scaled = unit(delta[rows]) * aim[rows][:, None]
+            delta[rows] = torch.where(back[:, None], delta[rows], scaled)
+        return best, radius
+
+    def _front(self, runners: list[tuple[Tensor, Tensor]], keep: int) -> list[tuple[Tensor, Tensor]]:
+        """Give each row's `keep` smallest radii, best first."""
+        radii = torch.stack([radius for _, radius in runners])
+        order = radii.argsort(dim=0)
+        rows = torch.arange(radii.shape[1])
+        deltas = torch.stack([delta for delta, _ in runners])
+        return [
+            (deltas[order[place], rows], radii[order[place], rows])
+            for place in range(min(keep, len(runners)))
+        ]
+
+
+def unit(x: Tensor) -> Tensor:
+    """Give each row of (N, T) the length 1; zeros stay zeros."""
+    return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-30)

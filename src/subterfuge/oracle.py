@@ -1,0 +1,266 @@
+"""The oracle: what an attack holds instead of the victim.
+
+It makes every candidate admissible (inside the limit, on the file's grid, within full scale), counts what is asked,
+remembers the quietest win of each clip, and closes each clip by itself when its budget ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subterfuge.errors import VictimError
+from subterfuge.threat import Threat
+from subterfuge.victim import Victim
+
+
+class BudgetSpent(Exception):
+    """Every clip of the batch is closed."""
+
+
+def dice(key: str, rows: int) -> list[torch.Generator]:
+    """Give one random generator a row, seeded from a key and the row's number alone.
+
+    >>> a, b = dice("seed 0", 2)
+    >>> torch.rand(1, generator=a).item() == torch.rand(1, generator=dice("seed 0", 1)[0]).item()
+    True
+    """
+    seeds = [int.from_bytes(hashlib.sha256(f"{key}/{row}".encode()).digest()[:8]) >> 1 for row in range(rows)]
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One point of a clip's history."""
+
+    gradients: int
+    queries: int
+    margin: float
+    snr_db: float | None
+
+
+class Oracle:
+    """Answers an attack for a batch of clips of one length.
+
+    Args:
+        victim: what is searched on (the twin, or the victim itself).
+        threat: goal, limit and budget, the same for every row.
+        clean: the clips as the victim hears them, shape (N, T).
+        focus: the class that each row's goal is about, int64, shape (N,).
+        grid: the step in which the file can hold a change of the mono fold, shape (N,), 0 for no rounding.
+        progress: called with the oracle a few times a second.
+        clock: seconds, for the budget.
+    """
+
+    def __init__(
+        self,
+        victim: Victim,
+        threat: Threat,
+        clean: Tensor,
+        focus: Tensor,
+        *,
+        grid: Sequence[float] | None = None,
+        progress: Callable[[Oracle], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        rows = len(clean)
+        self._victim = victim
+        self._threat = threat
+        self._clean = clean
+        self._focus = focus
+        self._norm = clean.norm(dim=-1)
+        self._grid = torch.tensor(list(grid or [0.0] * rows), dtype=clean.dtype, device=clean.device)[:, None]
+        self._progress = progress
+        self._clock = clock
+        self._began = clock()
+        self._told = self._began
+        self.labels = victim.labels
+        self.sample_rate = victim.sample_rate
+        self.start = torch.zeros_like(clean)
+        """Where an attack may begin: no change, or the win that the file lost."""
+        self.needed = torch.zeros(rows, dtype=torch.float64)
+        """The margin that makes a win, shape (N,); the judge raises it."""
+        self.best = torch.zeros_like(clean)
+        """The quietest win of each row, or else the candidate of the largest margin."""
+        self.best_size = torch.full((rows,), math.inf, dtype=torch.float64)
+        self.best_margin = torch.full((rows,), -math.inf, dtype=torch.float64)
+        self.won = torch.zeros(rows, dtype=torch.bool)
+        self.queries = [0] * rows
+        self.gradients = [0] * rows
+        self.out_of_time = False
+        self.history: list[list[Step]] = [[] for _ in range(rows)]
+        self._last = torch.full((rows,), -math.inf, dtype=torch.float64)
+
+    @property
+    def rows(self) -> int:
+        """How many clips there are."""
+        return len(self._clean)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the oracle was made."""
+        return self._clock() - self._began
+
+    @property
+    def limited(self) -> bool:
+        """Whether a limit binds the candidates."""
+        return self._threat.limit.name != "none"
+
+    @property
+    def louder_is_better(self) -> bool:
+        """Whether the goal has no end, so that a win is no reason to stop."""
+        return self._threat.goal.name == "maximise"
+
+    def snr_db(self, delta: Tensor) -> Tensor:
+        """Give the signal-to-noise ratio of each row, in dB, infinite for no change."""
+        return 20 * torch.log10(self._norm / delta.norm(dim=-1))
+
+    def open(self) -> Tensor:
+        """Say which rows may still ask, bool (N,)."""
+        budget = self._threat.budget
+        if budget.seconds is not None and self.seconds >= budget.seconds:
+            self.out_of_time = True
+            return torch.zeros(self.rows, dtype=torch.bool)
+        queries = torch.tensor(self.queries) < (math.inf if budget.queries is None else budget.queries)
+        return queries & (
+            torch.tensor(self.gradients) < (math.inf if budget.gradients is None else budget.gradients)
+        )
+
+    def admit(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Give the nearest admissible changes: inside the limit, on the file's grid, within full scale.
+
+        Args:
+            delta: changes, shape (n, T).
+            rows: which rows they are for, indices (n,); all if None.
+        """
+        pick = slice(None) if rows is None else rows
+        clean, grid = self._clean[pick], self._grid[pick]
+        limit = self._threat.limit
+        shrink = torch.ones_like(grid)
+        low, high = (-1 - clean).clamp_max(0), (1 - clean).clamp_min(0)
+        for _ in range(8):
+            inside = limit.project(delta * shrink, clean).clamp(low, high)
+            admitted = torch.where(grid > 0, torch.round(inside / grid.clamp_min(1e-12)) * grid, inside)
+            allowed = limit.allows(admitted, clean)
+            if bool(allowed.all()):
+                return admitted
+            shrink = torch.where(allowed[:, None], shrink, shrink * 0.995)
+            if limit.name == "peak":
+                delta = torch.where(allowed[:, None], delta, inside - grid / 2 * inside.sign())
+        return torch.where(allowed[:, None], admitted, torch.zeros_like(admitted))
+
+    def margins(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Ask one query a row: how far past the goal is each candidate, float64, shape (n,)?
+
+        Raises:
+            BudgetSpent: no row may ask any more.
+            VictimError: the victim died, or answered nonsense.
+        """
+        chosen = self._chosen(rows)
+        full = self._full(delta, rows)
+        with torch.no_grad():
+            admitted = self.admit(full[chosen], chosen)
+            margin = self._margin(self._clean[chosen] + admitted, chosen)[0]
+        for row in chosen.tolist():
+            self.queries[row] += 1
+        self._remember(admitted, margin, chosen)
+        return self._last.clone() if rows is None else self._last[rows]
+
+    def gradient(
+        self, delta: Tensor, rows: Tensor | None = None, *, pull: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Ask one gradient a row: the margin of each candidate, float64 (n,), and its slope, shape (n, T).
+
+        The slope is that at the admitted candidate (straight through the projection and the rounding), of the goal's
+        margin, or of its smoother `Goal.pull`. A row that is closed gets its last margin and no slope.
+
+        Raises:
+            BudgetSpent: no row may ask any more.
+            VictimError: the victim died, or answered nonsense.
+        """
+        chosen = self._chosen(rows)
+        full = self._full(delta, rows)
+        admitted = self.admit(full[chosen].detach(), chosen)
+        wave = (self._clean[chosen] + admitted).requires_grad_()
+        margin, hill = self._margin(wave, chosen)
+        (slope,) = torch.autograd.grad((hill if pull else margin).sum(), wave)
+        if not bool(torch.isfinite(slope).all()):
+            raise VictimError(
+                "the victim's gradient holds NaN or infinite numbers, where finite ones were expected"
+            )
+        for row in chosen.tolist():
+            self.gradients[row] += 1
+        self._remember(admitted, margin.detach(), chosen)
+        slopes = torch.zeros_like(self._clean)
+        slopes[chosen] = slope.to(slopes.dtype)
+        pick = slice(None) if rows is None else rows
+        return self._last[pick].clone(), slopes[pick]
+
+    def raise_bar(self, row: int, needed: float, start: Tensor) -> None:
+        """Ask a wider margin of a row whose file lost, and forget its win, which now is where to start."""
+        self.needed[row] = needed
+        self.start[row] = start
+        self.won[row] = False
+        self.best_size[row] = math.inf
+        self.best_margin[row] = -math.inf
+
+    def _chosen(self, rows: Tensor | None) -> Tensor:
+        open_rows = self.open()
+        wanted = torch.arange(self.rows) if rows is None else rows
+        chosen = wanted[open_rows[wanted]]
+        if not len(chosen):
+            raise BudgetSpent
+        return chosen
+
+    def _full(self, delta: Tensor, rows: Tensor | None) -> Tensor:
+        if rows is None:
+            return delta
+        full = torch.zeros_like(self._clean)
+        full[rows] = delta
+        return full
+
+    def _margin(self, wave: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        goal = self._threat.goal
+        answer = self._victim.scores(wave) if goal.asks == "scores" else self._victim.probabilities(wave)
+        if answer is None:
+            raise VictimError(f"the victim has no probabilities, which the goal {goal.name} asks for")
+        if len(answer) != len(wave) or answer.shape[1] != len(self.labels):
+            raise VictimError(
+                f"the victim answered {len(wave)} clips with numbers of shape {tuple(answer.shape)}; "
+                f"({len(wave)}, {len(self.labels)}) was expected"
+            )
+        if not bool(torch.isfinite(answer).all()):
+            raise VictimError("the victim answered NaN or infinite scores, where finite ones were expected")
+        focus = self._focus[rows]
+        return goal.margin(answer, focus).double(), goal.pull(answer, focus).double()
+
+    def _remember(self, admitted: Tensor, margin: Tensor, rows: Tensor) -> None:
+        margin = margin.double().cpu()
+        self._last[rows] = margin
+        size = admitted.norm(dim=-1).double().cpu()
+        wins = margin > self.needed[rows]
+        quieter = wins & (size < self.best_size[rows]) if not self.louder_is_better else wins & False
+        further = ~wins & ~self.won[rows] & (margin > self.best_margin[rows])
+        if self.louder_is_better:
+            further = margin > self.best_margin[rows]
+        better = quieter | further
+        for i in better.nonzero()[:, 0].tolist():
+            row = int(rows[i])
+            self.best[row] = admitted[i].detach()
+            self.best_margin[row] = margin[i]
+            self.best_size[row] = size[i] if bool(wins[i]) else math.inf
+            self.won[row] = bool(wins[i])
+            self._note(row, float(margin[i]), float(size[i]))
+        if self._progress is not None and self._clock() - self._told > 0.2:
+            self._told = self._clock()
+            self._progress(self)
+
+    def _note(self, row: int, margin: float, size: float) -> None:
+        snr_db = 20 * math.log10(float(self._norm[row]) / size) if size > 0 and self._norm[row] > 0 else None
+        self.history[row].append(Step(self.gradients[row], self.queries[row], margin, snr_db))

@@ -1,0 +1,176 @@
+"""The victim card: a small TOML file that tells how to reach any victim.
+
+::
+
+    schema = 1                       # the card's format
+    kind = "sklearn"                 # one of LOADERS
+    name = "my-classifier"           # as reports call it; the file's name without it
+    sample_rate = 44100              # Hz at which the victim hears
+    labels = ["cel", "cla"]          # in the order of the model's classes; where the model does not name them
+
+Each kind adds its own keys, see `subterfuge.victims.LOADERS`. Paths are relative to the card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from subterfuge.errors import CardError, nearest
+
+SCHEMA = 1
+COMMON = {
+    "schema": int,
+    "kind": str,
+    "name": str,
+    "sample_rate": int,
+    "labels": list,
+}
+"""Keys that every card may have, and their types in TOML."""
+WORDS = {
+    int: "a whole number",
+    str: "a text",
+    list: "a list of texts",
+    float: "a number",
+    bool: "true or false",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card that was read, its keys checked against its kind."""
+
+    path: Path
+    values: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where the card's relative paths begin."""
+        return self.path.resolve().parent
+
+    @property
+    def name(self) -> str:
+        """The victim's name."""
+        return str(self.values.get("name", self.path.stem))
+
+    @property
+    def kind(self) -> str:
+        """The kind of victim."""
+        return str(self.values["kind"])
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The labels that the card gives, or None."""
+        given = self.values.get("labels")
+        return None if given is None else tuple(given)
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in Hz at which the victim hears."""
+        return int(self.values["sample_rate"])
+
+    def file(self, key: str) -> Path:
+        """Give the path of a file that the card names.
+
+        Raises:
+            CardError: it is not there.
+        """
+        path = self.folder / str(self.values[key])
+        if not path.exists():
+            raise CardError(
+                f'{self.path}: {key} = "{self.values[key]}", but there is no file {path}; '
+                "paths on a card are relative to the card"
+            )
+        return path
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Give a value, or the default."""
+        return self.values.get(key, default)
+
+    def fail(self, what: str) -> CardError:
+        """Make the error that a loader raises about this card."""
+        return CardError(f"{self.path}: {what}")
+
+
+def read_card(path: Path, kinds: Mapping[str, Mapping[str, type]]) -> Card:
+    """Read a card and check every key against its kind.
+
+    Args:
+        path: a TOML file.
+        kinds: for each kind the keys that it adds and their types; a key that ends in "!" must be there.
+
+    Raises:
+        CardError: the file is missing or no TOML; the schema, the kind or a key is unknown (with the nearest known), is
+            of another type, or is missing.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CardError(f"there is no card {path}; give the path of a victim's .toml file") from None
+    except IsADirectoryError:
+        raise CardError(f"{path} is a folder; give the path of a victim's .toml file in it") from None
+    except (OSError, UnicodeDecodeError) as reason:
+        raise CardError(f"{path} cannot be read as a card: {reason}") from None
+    except tomllib.TOMLDecodeError as reason:
+        raise CardError(f"{path} is no TOML: {reason}") from None
+    kind = values.get("kind")
+    if kind not in kinds:
+        given = "has no kind" if kind is None else f"says kind = {kind!r}"
+        raise CardError(f"{path} {given}; {nearest(str(kind), kinds)}")
+    extra = {key.rstrip("!"): wanted for key, wanted in kinds[kind].items()}
+    known = COMMON | extra
+    for key, value in values.items():
+        if key not in known:
+            raise CardError(
+                f"{path}: the key '{key}' is not known on a card of kind \"{kind}\"; {nearest(key, known)}"
+            )
+        wanted = known[key]
+        right = isinstance(value, (int, float) if wanted is float else wanted) and (
+            wanted is bool or not isinstance(value, bool)
+        )
+        if not right:
+            raise CardError(f"{path}: {key} = {value!r}, where {WORDS[wanted]} was expected")
+    must = ["schema", "kind", "sample_rate", *(key[:-1] for key in kinds[kind] if key.endswith("!"))]
+    for key in must:
+        if key not in values:
+            raise CardError(
+                f"{path} lacks the key '{key}', {WORDS[known[key]]}, which a card of kind \"{kind}\" needs"
+            )
+    if values["schema"] != SCHEMA:
+        raise CardError(f"{path}: schema = {values['schema']}; this version reads schema = {SCHEMA}")
+    if not 1000 <= values["sample_rate"] <= 384000:
+        raise CardError(
+            f"{path}: sample_rate = {values['sample_rate']}; a rate from 1000 to 384000 Hz was expected"
+        )
+    _check_labels(path, values.get("labels"))
+    return Card(path, values)
+
+
+def _check_labels(path: Path, labels: Any) -> None:
+    if labels is None:
+        return
+    wrong = [label for label in labels if not isinstance(label, str) or not label.strip()]
+    if wrong:
+        raise CardError(
+            f"{path}: labels holds {wrong[0]!r}; every label must be a text, and not an empty one"
+        )
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise CardError(
+            f"{path}: the label '{twice[0]}' stands twice in labels; each label stands for one class"
+        )
+    if len(labels) < 2:
+        raise CardError(f"{path}: labels has {len(labels)} entries; a classifier has two classes or more")
+
+
+def fingerprint_of(*parts: str | bytes) -> str:
+    """Give one hash for everything that a victim's answer depends on."""
+    whole = hashlib.sha256()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        whole.update(len(raw).to_bytes(8) + raw)
+    return whole.hexdigest()
