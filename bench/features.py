@@ -42,9 +42,7 @@ def studied() -> Any | None:
     import soundfile
 
     place = Path(os.environ.get("SUBTERFUGE_SEED_STUDY", ROOT.parent / "shared" / "seed-study")) / "clips"
-    clips = [
-        soundfile.read(f, dtype="float32", always_2d=True)[0].mean(1) for f in sorted(place.glob("*.wav"))
-    ]
+    clips = [soundfile.read(f, dtype="float32", always_2d=True)[0].mean(1) for f in sorted(place.glob("*.wav"))]
     if not clips:
         return None
     shortest = min(map(len, clips))
@@ -122,9 +120,7 @@ def main() -> None:
 
     results = {}
     for threads in asked.threads:
-        limits = {
-            name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-        }
+        limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
         command = [sys.executable, __file__, "--worker", str(threads)]
         answer = subprocess.run(command, env=os.environ | limits, check=True, capture_output=True, text=True)
         results[threads] = json.loads(answer.stdout)
@@ -135,9 +131,7 @@ def main() -> None:
             for name, rate in rates.items():
                 if name != "largest distance":
                     print(f"  {name:20} {rate:8.1f}  ({rate / rates['librosa']:.1f})")
-            print(
-                f"  largest distance from librosa, relative to each feature: {rates['largest distance']:.1e}"
-            )
+            print(f"  largest distance from librosa, relative to each feature: {rates['largest distance']:.1e}")
     if asked.json:
         asked.json.parent.mkdir(parents=True, exist_ok=True)
         asked.json.write_text(json.dumps(results, indent=1) + "\n")

@@ -59,11 +59,7 @@ def midi_file(events: Sequence[Event], seconds: float) -> bytes:
         track += variable_length(tick - now) + event.message
         now = tick
     track += variable_length(max(0, round(seconds * TICKS) - now)) + b"\xff\x2f\x00"
-    return (
-        struct.pack(">4sIHHH", b"MThd", 6, 0, 1, TICKS)
-        + struct.pack(">4sI", b"MTrk", len(track))
-        + bytes(track)
-    )
+    return struct.pack(">4sIHHH", b"MThd", 6, 0, 1, TICKS) + struct.pack(">4sI", b"MTrk", len(track)) + bytes(track)
 
 
 def note(channel: int, pitch: int, velocity: float, start: float, length: float) -> list[Event]:
@@ -101,9 +97,7 @@ def melody(dice: np.random.Generator, notes: Sequence[int], beat: float) -> list
     return events
 
 
-def chords(
-    dice: np.random.Generator, notes: Sequence[int], beat: float, channel: int, loud: float
-) -> list[Event]:
+def chords(dice: np.random.Generator, notes: Sequence[int], beat: float, channel: int, loud: float) -> list[Event]:
     """Play triads and sevenths of the scale, struck at once, strummed or broken."""
     events: list[Event] = []
     style = dice.choice(["struck", "strummed", "broken"])
@@ -115,9 +109,7 @@ def chords(
         length = float(dice.choice([1.0, 2.0, 4.0])) * beat
         for place, degree in enumerate(degrees):
             wait = {"struck": 0.0, "strummed": 0.018, "broken": length / len(degrees)}[str(style)] * place
-            events += note(
-                channel, notes[low + degree], loud + dice.normal(0, 6), now + wait, length * 0.95 - wait
-            )
+            events += note(channel, notes[low + degree], loud + dice.normal(0, 6), now + wait, length * 0.95 - wait)
         now += length
     return events
 

@@ -72,9 +72,7 @@ def recording(label: str, number: int, fonts: Sequence[Path], seed: int) -> Reco
         events=compose(label, program, dice),
         starts=tuple(float(e * SECONDS / EXCERPTS + dice.uniform(0, spare)) for e in range(EXCERPTS)),
         peak_db=float(dice.uniform(-14, -1)),
-        reverb=None
-        if dice.random() < 0.25
-        else (dice.uniform(0.1, 0.9), dice.uniform(0, 0.8), dice.uniform(0.2, 1)),
+        reverb=None if dice.random() < 0.25 else (dice.uniform(0.1, 0.9), dice.uniform(0, 0.8), dice.uniform(0.2, 1)),
     )
 
 
@@ -82,9 +80,7 @@ def find_fluidsynth() -> str:
     """Find the synthesiser, or end with a sentence that says how to install it."""
     program = shutil.which("fluidsynth")
     if program is None:
-        sys.exit(
-            "fluidsynth is not installed (Debian: apt install fluidsynth; macOS: brew install fluid-synth)"
-        )
+        sys.exit("fluidsynth is not installed (Debian: apt install fluidsynth; macOS: brew install fluid-synth)")
     return program
 
 
@@ -137,9 +133,7 @@ def write(music: Recording, fluidsynth: str, to: Path) -> list[dict[str, str | i
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--font", type=Path, action="append", required=True, help="a SoundFont; may be repeated"
-    )
+    parser.add_argument("--font", type=Path, action="append", required=True, help="a SoundFont; may be repeated")
     parser.add_argument("--to", type=Path, required=True, help="folder to write, absent or empty")
     parser.add_argument("--per-class", type=int, default=144, help=f"clips a class, a multiple of {EXCERPTS}")
     parser.add_argument("--seed", type=int, default=0)
@@ -147,9 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=2, help="synthesisers at work at once")
     given = parser.parse_args(arguments)
     if given.per_class < EXCERPTS or given.per_class % EXCERPTS:
-        parser.error(
-            f"--per-class {given.per_class}: a recording gives {EXCERPTS} clips, so take a multiple of it"
-        )
+        parser.error(f"--per-class {given.per_class}: a recording gives {EXCERPTS} clips, so take a multiple of it")
     for font in given.font:
         if not font.is_file():
             parser.error(f"--font {font}: no such file (Debian: apt install fluid-soundfont-gm)")

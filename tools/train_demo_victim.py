@@ -131,17 +131,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--held-out", type=Path, required=True)
-    parser.add_argument(
-        "--real", type=Path, action="append", default=[], help="folder of real [LABEL]... clips"
-    )
+    parser.add_argument("--real", type=Path, action="append", default=[], help="folder of real [LABEL]... clips")
     parser.add_argument("--to", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args(arguments)
 
     train, held = read(given.train, given.jobs), read(given.held_out, given.jobs)
-    assert not set(train.group) & set(held.group), (
-        "a recording is in both folders: render HELD with --first 1000"
-    )
+    assert not set(train.group) & set(held.group), "a recording is in both folders: render HELD with --first 1000"
     for name, share in figures(train).items():
         print(f"{name:24s} {share:6.1%}")
 
@@ -154,9 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     given.to.mkdir(parents=True, exist_ok=True)
     columns = {"label": train.label, "font": train.font, "group": train.group}
-    np.savez_compressed(
-        given.to / "features.npz", X=train.X, program=train.program, seed=train.seed, **columns
-    )
+    np.savez_compressed(given.to / "features.npz", X=train.X, program=train.program, seed=train.seed, **columns)
     skops.io.dump(model, given.to / "victim.skops")
     (given.to / "victim.toml").write_text(CARD, encoding="utf-8")
     print("skops must trust:", skops.io.get_untrusted_types(file=given.to / "victim.skops"))

@@ -128,9 +128,7 @@ class Oracle:
             self.out_of_time = True
             return torch.zeros(self.rows, dtype=torch.bool)
         queries = torch.tensor(self.queries) < (math.inf if budget.queries is None else budget.queries)
-        return queries & (
-            torch.tensor(self.gradients) < (math.inf if budget.gradients is None else budget.gradients)
-        )
+        return queries & (torch.tensor(self.gradients) < (math.inf if budget.gradients is None else budget.gradients))
 
     def admit(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
         """Give the nearest admissible changes: inside the limit, on the file's grid, within full scale.
@@ -172,9 +170,7 @@ class Oracle:
         self._remember(admitted, margin, chosen)
         return self._last.clone() if rows is None else self._last[rows]
 
-    def gradient(
-        self, delta: Tensor, rows: Tensor | None = None, *, pull: bool = False
-    ) -> tuple[Tensor, Tensor]:
+    def gradient(self, delta: Tensor, rows: Tensor | None = None, *, pull: bool = False) -> tuple[Tensor, Tensor]:
         """Ask one gradient a row: the margin of each candidate, float64 (n,), and its slope, shape (n, T).
 
         The slope is that at the admitted candidate (straight through the projection and the rounding), of the goal's
@@ -191,9 +187,7 @@ class Oracle:
         margin, hill = self._margin(wave, chosen)
         (slope,) = torch.autograd.grad((hill if pull else margin).sum(), wave)
         if not bool(torch.isfinite(slope).all()):
-            raise VictimError(
-                "the victim's gradient holds NaN or infinite numbers, where finite ones were expected"
-            )
+            raise VictimError("the victim's gradient holds NaN or infinite numbers, where finite ones were expected")
         for row in chosen.tolist():
             self.gradients[row] += 1
         self._remember(admitted, margin.detach(), chosen)

@@ -173,9 +173,7 @@ class Confident:
 
     def __post_init__(self) -> None:
         if not 0 < self.p < 1:
-            raise ThreatError(
-                f"confident={self.p:g}: a probability between 0 and 1 was expected, such as 0.9"
-            )
+            raise ThreatError(f"confident={self.p:g}: a probability between 0 and 1 was expected, such as 0.9")
 
     def focus(self, labels: Sequence[str], said: int) -> int:
         """Give the target's index."""
@@ -262,18 +260,14 @@ class LeastSNR:
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.snr_db) or not -60 <= self.snr_db <= 150:
-            raise ThreatError(
-                f"snr={self.snr_db:g}: decibels between -60 and 150 were expected, such as snr=40"
-            )
+            raise ThreatError(f"snr={self.snr_db:g}: decibels between -60 and 150 were expected, such as snr=40")
 
     def _radius(self, clean: Tensor) -> Tensor:
         return clean.norm(dim=-1, keepdim=True) * 10 ** (-self.snr_db / 20)
 
     def project(self, delta: Tensor, clean: Tensor) -> Tensor:
         """Scale down to the allowed energy."""
-        return delta * (self._radius(clean) / delta.norm(dim=-1, keepdim=True).clamp_min(1e-30)).clamp_max(
-            1.0
-        )
+        return delta * (self._radius(clean) / delta.norm(dim=-1, keepdim=True).clamp_min(1e-30)).clamp_max(1.0)
 
     def allows(self, delta: Tensor, clean: Tensor) -> Tensor:
         """Allow the energy and a hundredth of a per cent."""
@@ -321,9 +315,7 @@ class Budget:
             ("seconds", self.seconds),
         ):
             if value is not None and not value > 0:
-                raise ThreatError(
-                    f"a budget of {value:g} {what} allows nothing; give a number above 0, or none at all"
-                )
+                raise ThreatError(f"a budget of {value:g} {what} allows nothing; give a number above 0, or none at all")
 
 
 @dataclass(frozen=True)
@@ -354,9 +346,7 @@ def parse_goal(text: str | None, target: str | None) -> Goal:
         raise ThreatError(f"goal '{text}': {word} takes no value")
     if word == "untargeted":
         if target is not None:
-            raise ThreatError(
-                f"the goal untargeted takes no target, but '{target}' was given; leave one of them out"
-            )
+            raise ThreatError(f"the goal untargeted takes no target, but '{target}' was given; leave one of them out")
         return Untargeted()
     if word == "maximise":
         return Maximise(target)
@@ -378,9 +368,7 @@ def parse_limit(text: str | None) -> Limit:
         return Unlimited()
     word, _, value = text.partition("=")
     if word not in ("snr", "peak"):
-        raise ThreatError(
-            f"limit '{word}' is not known; {nearest(word, ['snr', 'peak'])}; give snr=40 or peak=0.001"
-        )
+        raise ThreatError(f"limit '{word}' is not known; {nearest(word, ['snr', 'peak'])}; give snr=40 or peak=0.001")
     return LeastSNR(number(value, "snr")) if word == "snr" else Peak(number(value, "peak"))
 
 

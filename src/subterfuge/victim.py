@@ -38,17 +38,45 @@ class Victim(Protocol):
     on the CPU or where the victim lives, and treats each row by itself.
     """
 
-    name: str
-    labels: tuple[str, ...]
-    sample_rate: int
-    gives: Gives
-    kind: Kind
-    fingerprint: str
-    """Hash of everything that the answer depends on: model files, recipe, labels, rate."""
-    twin: Victim | None
-    """The differentiable re-expression that a white-box attack searches on, if the victim itself has no gradients."""
-    warnings: tuple[str, ...]
-    """What a user must know of this victim, such as a model file of another scikit-learn."""
+    @property
+    def name(self) -> str:
+        """As reports call it."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of the scores."""
+        ...
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in Hz at which it hears."""
+        ...
+
+    @property
+    def gives(self) -> Gives:
+        """What it lets an attack see."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """What `scores` are."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that the answer depends on: model files, recipe, labels, rate."""
+        ...
+
+    @property
+    def twin(self) -> Victim | None:
+        """The differentiable re-expression that a white-box attack searches on, if it has no gradients itself."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user must know of it, such as a model file of another scikit-learn."""
+        ...
 
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of the label that the deployed model answers, int64, shape (N,)."""

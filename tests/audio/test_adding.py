@@ -75,12 +75,8 @@ def test_a_float_file_is_taken_no_further_beyond_full_scale_than_it_was() -> Non
 
 @pytest.mark.parametrize("file_rate", [8000, 22050, 44100, 48000, 96000])
 @pytest.mark.parametrize("victim_rate", [16000, 22050, 44100])
-def test_across_rates_the_victim_hears_the_change_that_both_rates_can_carry(
-    file_rate: int, victim_rate: int
-) -> None:
-    clip = Clip.of(
-        np.random.default_rng(0).uniform(-0.5, 0.5, (2, file_rate // 2 + 1)), file_rate, subtype="PCM_24"
-    )
+def test_across_rates_the_victim_hears_the_change_that_both_rates_can_carry(file_rate: int, victim_rate: int) -> None:
+    clip = Clip.of(np.random.default_rng(0).uniform(-0.5, 0.5, (2, file_rate // 2 + 1)), file_rate, subtype="PCM_24")
     before = clip.mono(victim_rate)
     delta = slow_noise(len(before), victim_rate, 1e-3, 0.4 * min(file_rate, victim_rate))
     delta *= np.hanning(len(delta))

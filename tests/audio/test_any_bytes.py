@@ -42,9 +42,7 @@ FILES = [a_file(kind) for kind in KINDS]
 
 soup = st.lists(
     st.tuples(
-        st.sampled_from(
-            [b"fmt ", b"data", b"LIST", b"fact", b"cue ", b"ds64", b"COMM", b"SSND", b"PEAK", b"\xff\0ab"]
-        ),
+        st.sampled_from([b"fmt ", b"data", b"LIST", b"fact", b"cue ", b"ds64", b"COMM", b"SSND", b"PEAK", b"\xff\0ab"]),
         st.one_of(st.integers(0, 64), st.sampled_from([2**31 - 1, 2**31, 2**32 - 1, 2**32 - 8])),
         st.binary(max_size=64),
     ),
@@ -77,9 +75,7 @@ def test_arbitrary_bytes(tmp_path: Path, body: bytes) -> None:
 
 @quick
 @given(heads, soup)
-def test_chunks_in_any_order_of_any_length(
-    tmp_path: Path, head: bytes, chunks: list[tuple[bytes, int, bytes]]
-) -> None:
+def test_chunks_in_any_order_of_any_length(tmp_path: Path, head: bytes, chunks: list[tuple[bytes, int, bytes]]) -> None:
     body = stir(head, chunks)
     read_or_refuse(tmp_path / "soup.wav", body)
     with io.BytesIO(body) as file:

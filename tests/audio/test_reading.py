@@ -17,10 +17,7 @@ from subterfuge.errors import ClipError
 @pytest.mark.parametrize(
     ("format", "subtype"),
     [
-        *[
-            ("WAV", s)
-            for s in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM")
-        ],
+        *[("WAV", s) for s in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM")],
         ("FLAC", "PCM_16"),
         ("FLAC", "PCM_24"),
         ("OGG", "VORBIS"),
@@ -154,9 +151,7 @@ def test_places_that_hold_no_file_are_refused(tmp_path: Path) -> None:
     assert "cannot be opened" in refusal(tmp_path / "loop.wav")
 
 
-@pytest.mark.parametrize(
-    "body", [b"not a sound at all, only text\n" * 50, b"RIFF", b"\0" * 5000, b"ID3", b"fLaC"]
-)
+@pytest.mark.parametrize("body", [b"not a sound at all, only text\n" * 50, b"RIFF", b"\0" * 5000, b"ID3", b"fLaC"])
 def test_what_is_not_audio_is_refused(tmp_path: Path, body: bytes) -> None:
     for name in ("a.wav", "a.mp3", "a.flac", "a.raw", "a"):
         (tmp_path / name).write_bytes(body)
@@ -219,9 +214,7 @@ def test_a_rate_that_makes_no_sense_is_refused(make) -> None:
     assert "2000000 Hz" in refusal(make(rate=2_000_000))
 
 
-@pytest.mark.parametrize(
-    ("format", "suffix"), [("WAV", "wav"), ("WAV", "rifx"), ("AIFF", "aiff"), ("RF64", "rf64")]
-)
+@pytest.mark.parametrize(("format", "suffix"), [("WAV", "wav"), ("WAV", "rifx"), ("AIFF", "aiff"), ("RF64", "rf64")])
 def test_a_file_cut_off_is_read_as_far_as_it_goes_and_says_so(make, format: str, suffix: str) -> None:
     path = make("cut." + suffix, format=format, endian="BIG" if suffix == "rifx" else "FILE")
     path.write_bytes(path.read_bytes()[: -1000 * 4])

@@ -40,9 +40,7 @@ def written(source: Path, name: str, **more: bool) -> tuple[Path, list[str]]:
     return Clip.read(source).write(source.parent / name, announce=told.append, **more), told
 
 
-@pytest.mark.parametrize(
-    ("format", "endian"), [("WAV", "FILE"), ("WAV", "BIG"), ("WAVEX", "FILE"), ("RF64", "FILE")]
-)
+@pytest.mark.parametrize(("format", "endian"), [("WAV", "FILE"), ("WAV", "BIG"), ("WAVEX", "FILE"), ("RF64", "FILE")])
 def test_every_chunk_of_a_wav_goes_along(make, format: str, endian: str) -> None:
     source = make(
         format=format,

@@ -101,9 +101,7 @@ def test_the_speakers_of_the_channels_are_kept(make, tmp_path: Path) -> None:
         st.tuples(st.integers(1, 4), st.integers(32, 80)),
         elements=st.floats(-1, 1),
     ),
-    st.sampled_from(
-        [("WAV", "PCM_U8"), ("WAV", "PCM_16"), ("FLAC", "PCM_24"), ("AIFF", "PCM_S8"), ("CAF", "DOUBLE")]
-    ),
+    st.sampled_from([("WAV", "PCM_U8"), ("WAV", "PCM_16"), ("FLAC", "PCM_24"), ("AIFF", "PCM_S8"), ("CAF", "DOUBLE")]),
     st.sampled_from([8000, 44100]),
 )
 def test_any_array_comes_back_as_the_clip_that_was_made_of_it(
@@ -155,9 +153,7 @@ def test_a_lossy_container_can_be_kept_and_says_what_that_costs(
     clip = Clip.read(make("in." + format.lower(), format=format, subtype=subtype, frames=20000))
     assert clip.output_suffix(keep_container=True) == "." + format.lower()
     told: list[str] = []
-    out = Clip.read(
-        clip.write(tmp_path / ("out." + format.lower()), keep_container=True, announce=told.append)
-    )
+    out = Clip.read(clip.write(tmp_path / ("out." + format.lower()), keep_container=True, announce=told.append))
     assert (out.format, out.subtype) == (format, subtype)
     assert any("encoded a second time" in line for line in told)
     length = min(out.frames, clip.frames)
@@ -176,9 +172,7 @@ def test_the_suffix_of_the_source_is_kept_where_it_fits(make) -> None:
 @pytest.mark.parametrize(
     ("asked", "got"), [("a.flac", "a.wav"), ("a.v2", "a.v2.wav"), ("a", "a.wav"), ("a.Wave", "a.Wave")]
 )
-def test_a_name_that_does_not_fit_the_container_is_changed_aloud(
-    tmp_path: Path, asked: str, got: str
-) -> None:
+def test_a_name_that_does_not_fit_the_container_is_changed_aloud(tmp_path: Path, asked: str, got: str) -> None:
     told: list[str] = []
     assert Clip.of(np.zeros(100), 44100).write(tmp_path / asked, announce=told.append) == tmp_path / got
     assert bool(told) == (asked != got)
@@ -263,9 +257,7 @@ def test_a_fault_at_any_step_leaves_nothing_behind(
     assert leftovers(tmp_path) == []
 
 
-def test_a_file_that_does_not_hold_what_was_written_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_does_not_hold_what_was_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.fsync
 
     def lose_the_end(descriptor: int) -> None:

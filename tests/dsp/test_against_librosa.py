@@ -43,9 +43,7 @@ def test_the_transform_is_librosas(stereo, how, more):
     )
 
 
-@pytest.mark.parametrize(
-    "how", [{}, {"frame_length": 300, "hop_length": 77}, {"center": False}, {"pad_mode": "edge"}]
-)
+@pytest.mark.parametrize("how", [{}, {"frame_length": 300, "hop_length": 77}, {"center": False}, {"pad_mode": "edge"}])
 def test_the_level_is_librosas(stereo, how):
     close(dsp.rms(torch.from_numpy(stereo), **how), librosa.feature.rms(y=stereo, **how), 3e-7)
 
@@ -114,9 +112,7 @@ def test_decibels_are_librosas_clip_by_clip(stereo, how):
     close(dsp.power_to_db(torch.from_numpy(power), **how), truth, 1e-6)
 
 
-@pytest.mark.parametrize(
-    "how", [{}, {"n_mfcc": 13, "lifter": 22}, {"norm": None}, {"mel_norm": None, "n_mels": 40}]
-)
+@pytest.mark.parametrize("how", [{}, {"n_mfcc": 13, "lifter": 22}, {"norm": None}, {"mel_norm": None, "n_mels": 40}])
 def test_the_cepstrum_is_librosas(stereo, how):
     ours = dsp.mfcc(torch.from_numpy(stereo), sample_rate=RATE, **how)
     truth = np.stack([librosa.feature.mfcc(y=clip, sr=RATE, **how) for clip in stereo])

@@ -28,9 +28,7 @@ SMOOTH = {
     "bandwidth": lambda w: dsp.spectral_bandwidth(dsp.magnitude(w, **SMALL), sample_rate=100.0),
     "bandwidth, p = 3": lambda w: dsp.spectral_bandwidth(dsp.magnitude(w, **SMALL), sample_rate=100.0, p=3),
     "mel": lambda w: dsp.melspectrogram(w, sample_rate=8000, n_mels=4, **SMALL),
-    "decibels": lambda w: dsp.power_to_db(
-        dsp.melspectrogram(w, sample_rate=8000, n_mels=4, **SMALL), top_db=15
-    ),
+    "decibels": lambda w: dsp.power_to_db(dsp.melspectrogram(w, sample_rate=8000, n_mels=4, **SMALL), top_db=15),
     "mfcc": lambda w: dsp.mfcc(w, sample_rate=8000, n_mfcc=3, n_mels=4, **SMALL),
 }
 
@@ -122,9 +120,7 @@ def test_the_mean_crossing_rate_is_a_weighted_count(center):
 
 @pytest.mark.parametrize(("feature", "least"), [(3, 0.01), (4, 0.02)])
 @pytest.mark.parametrize("way", [1, -1])
-def test_a_few_steps_along_the_surrogate_move_the_true_mean(
-    feature, least, way, study_waves, study_deviations
-):
+def test_a_few_steps_along_the_surrogate_move_the_true_mean(feature, least, way, study_waves, study_deviations):
     clips = [(wave, rate) for name, (wave, rate) in study_waves.items() if "-to-" not in name]
     assert len(clips) == 4
     for samples, rate in clips:

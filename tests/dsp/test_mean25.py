@@ -98,9 +98,7 @@ def test_the_gradient_of_a_smooth_feature_is_its_difference_along_any_direction(
 def test_gradcheck_agrees_on_a_short_wave():
     dice = torch.Generator().manual_seed(1)
     wave = torch.randn(40, generator=dice, dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(
-        lambda w: librosa_mean_25(w, 8000)[SMOOTH], wave, eps=1e-6, atol=1e-3, rtol=1e-4
-    )
+    assert torch.autograd.gradcheck(lambda w: librosa_mean_25(w, 8000)[SMOOTH], wave, eps=1e-6, atol=1e-3, rtol=1e-4)
 
 
 def test_the_gradient_by_hand_is_the_gradient_of_the_plain_functions(sounds_at):
@@ -133,9 +131,7 @@ def test_float32_gradients_are_those_of_float64(study_waves, study_deviations):
         for dtype in (torch.float32, torch.float64):
             leaf = torch.from_numpy(wave).to(dtype).requires_grad_()
             gradients.append(torch.autograd.grad(librosa_mean_25(leaf, rate)[feature], leaf)[0].double())
-        assert torch.linalg.norm(gradients[0] - gradients[1]) < 1e-3 * torch.linalg.norm(gradients[1]), (
-            feature
-        )
+        assert torch.linalg.norm(gradients[0] - gradients[1]) < 1e-3 * torch.linalg.norm(gradients[1]), feature
 
 
 def test_gradients_are_finite_whatever_the_sound(sounds_at):

@@ -39,9 +39,7 @@ def test_a_real_clip_changed_by_a_sixteenth_bit_sounds_the_same(seed_study: Path
     assert zimtohrli_mos(heard, heard + step, 44100) > 4.9
 
 
-@pytest.mark.parametrize(
-    ("samples", "rate"), [(0, 48000), (1, 48000), (4799, 48000), (4400, 44100), (9, 100)]
-)
+@pytest.mark.parametrize(("samples", "rate"), [(0, 48000), (1, 48000), (4799, 48000), (4400, 44100), (9, 100)])
 def test_a_clip_too_short_to_measure_is_not_measured(samples: int, rate: int) -> None:
     sound = np.full(samples, 0.1, dtype=np.float32)
     assert zimtohrli_mos(sound, sound, rate) is None

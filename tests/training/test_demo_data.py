@@ -113,9 +113,7 @@ def test_the_columns_of_the_table_agree_with_each_other() -> None:
     n = len(table.X)
     assert table.X.shape == (n, 25)
     assert np.isfinite(table.X).all()
-    assert all(
-        len(column) == n for column in (table.y, table.groups, table.fonts, table.programs, table.seeds)
-    )
+    assert all(len(column) == n for column in (table.y, table.groups, table.fonts, table.programs, table.seeds))
     assert list(np.unique(table.y, return_counts=True)[1]) == [n / 11] * 11
     assert [group[1:4] for group in table.groups] == list(table.y)
     assert [group[6:].partition("]")[0] for group in table.groups] == list(table.fonts)

@@ -125,9 +125,7 @@ def test_a_recording_depends_on_seed_class_and_number_and_on_nothing_else(render
     assert (one.name, one.font) == ("[flu][musescore]0003", fonts[1])
 
 
-def test_the_recordings_of_a_class_go_through_every_pair_of_font_and_program(
-    render: Any, phrases: Any
-) -> None:
+def test_the_recordings_of_a_class_go_through_every_pair_of_font_and_program(render: Any, phrases: Any) -> None:
     fonts = [Path("a.sf2"), Path("b.sf2")]
     music = [render.recording("pia", number, fonts, 0) for number in range(8)]
     assert {(m.font, m.program) for m in music} == {(f, p) for f in fonts for p in phrases.INSTRUMENTS["pia"]}

@@ -28,8 +28,7 @@ def contents(place: str) -> bytes:
 def little_study(monkeypatch: pytest.MonkeyPatch) -> tuple[StudyFile, ...]:
     """The study's file list with invented contents, so that what is fetched needs no real study."""
     files = tuple(
-        StudyFile(f.place, len(contents(f.place)), hashlib.sha256(contents(f.place)).hexdigest())
-        for f in FILES
+        StudyFile(f.place, len(contents(f.place)), hashlib.sha256(contents(f.place)).hexdigest()) for f in FILES
     )
     monkeypatch.setattr(seed_study, "FILES", files)
     return files
@@ -120,9 +119,7 @@ def test_a_second_fetch_keeps_what_is_right_and_asks_for_nothing(shelf: Shelf, t
     assert {card.name for card in again.cards} == CARDS
 
 
-def test_a_broken_off_download_leaves_no_piece_and_the_next_call_goes_on(
-    shelf: Shelf, tmp_path: Path
-) -> None:
+def test_a_broken_off_download_leaves_no_piece_and_the_next_call_goes_on(shelf: Shelf, tmp_path: Path) -> None:
     shelf.broken = "code/model/their_tuned_model.pkl"
     with pytest.raises(InputError, match=r"their_tuned_model\.pkl.*(broke off|download failed).*try again"):
         fetch_seed_study(tmp_path, base_url=shelf.url)
@@ -192,9 +189,7 @@ def test_a_target_that_is_a_file_is_refused(shelf: Shelf, tmp_path: Path) -> Non
         fetch_seed_study(tmp_path / "file", base_url=shelf.url)
 
 
-def test_a_read_only_local_copy_becomes_writable_files(
-    little_study: tuple[StudyFile, ...], tmp_path: Path
-) -> None:
+def test_a_read_only_local_copy_becomes_writable_files(little_study: tuple[StudyFile, ...], tmp_path: Path) -> None:
     source = lay_out(tmp_path / "from", {f.place: contents(f.place) for f in little_study}, mode=0o444)
     study = fetch_seed_study(tmp_path / "to", source=source)
     assert (study.missing, study.advice) == ((), "")
@@ -241,9 +236,7 @@ def test_a_source_without_the_study_is_refused(place: str, tmp_path: Path) -> No
         fetch_seed_study(tmp_path / "to", source=tmp_path / place)
 
 
-def test_the_cards_name_the_models_labels_and_recipe(
-    little_study: tuple[StudyFile, ...], tmp_path: Path
-) -> None:
+def test_the_cards_name_the_models_labels_and_recipe(little_study: tuple[StudyFile, ...], tmp_path: Path) -> None:
     source = lay_out(tmp_path / "from", {f.place: contents(f.place) for f in little_study})
     study = fetch_seed_study(tmp_path / "to", source=source)
     cards = {path.name: tomllib.loads(path.read_text()) for path in study.cards}

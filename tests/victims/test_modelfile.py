@@ -88,9 +88,7 @@ MODELS: dict[str, Any] = {
     "NuSVC": NuSVC(),
     "LinearSVC": LinearSVC(),
     "logistic": LOGISTIC,
-    "logistic CV": LogisticRegressionCV(
-        Cs=2, cv=3, scoring="accuracy", use_legacy_attributes=False, l1_ratios=(0.0,)
-    ),
+    "logistic CV": LogisticRegressionCV(Cs=2, cv=3, scoring="accuracy", use_legacy_attributes=False, l1_ratios=(0.0,)),
     "SGD hinge": SGDClassifier(random_state=0),
     "SGD log loss": SGDClassifier(loss="log_loss", random_state=0),
     "SGD Huber": SGDClassifier(loss="modified_huber", random_state=0),
@@ -123,9 +121,7 @@ MODELS: dict[str, Any] = {
     "one versus rest": OneVsRestClassifier(SVM),
     "one versus one": OneVsOneClassifier(SVM),
     "grid search": GridSearchCV(SVM, {"C": [1, 2]}, cv=StratifiedKFold(3)),
-    "random search": RandomizedSearchCV(
-        SVM, {"C": [1, 2]}, n_iter=1, random_state=0, scoring="accuracy", cv=3
-    ),
+    "random search": RandomizedSearchCV(SVM, {"C": [1, 2]}, n_iter=1, random_state=0, scoring="accuracy", cv=3),
     "dummy": DummyClassifier(),
     "pipeline": make_pipeline(StandardScaler(), PCA(2), SVC()),
     "union": Pipeline([("u", FeatureUnion([("a", StandardScaler()), ("b", PCA(2))])), ("s", SVC())]),

@@ -107,21 +107,15 @@ PLACES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("place", PLACES)
-def test_a_call_of_the_shell_in_a_pickle_is_refused(
-    place: str, protocol: int, path: Path, canary: Path
-) -> None:
+def test_a_call_of_the_shell_in_a_pickle_is_refused(place: str, protocol: int, path: Path, canary: Path) -> None:
     path.write_bytes(pickle.dumps(PLACES[place](Evil(canary)), protocol))
     assert SYSTEM in refusal(path, canary)
     assert_bites(path, canary)
 
 
-@pytest.mark.parametrize(
-    "compress", [0, *[(way, 3) for way in ("zlib", "gzip", "bz2", "xz", "lzma")]], ids=str
-)
+@pytest.mark.parametrize("compress", [0, *[(way, 3) for way in ("zlib", "gzip", "bz2", "xz", "lzma")]], ids=str)
 @pytest.mark.parametrize("place", PLACES)
-def test_a_call_of_the_shell_in_a_joblib_file_is_refused(
-    place: str, compress: Any, path: Path, canary: Path
-) -> None:
+def test_a_call_of_the_shell_in_a_joblib_file_is_refused(place: str, compress: Any, path: Path, canary: Path) -> None:
     joblib.dump(PLACES[place](Evil(canary)), path, compress=compress)
     assert SYSTEM in refusal(path, canary)
     assert not canary.exists()
@@ -225,14 +219,10 @@ def test_a_hand_made_stream_is_refused(name: str, path: Path, canary: Path) -> N
     assert canary.exists()
 
 
-def test_a_scalar_that_nests_a_pickle_is_refused_although_all_its_names_are_known(
-    path: Path, canary: Path
-) -> None:
+def test_a_scalar_that_nests_a_pickle_is_refused_although_all_its_names_are_known(path: Path, canary: Path) -> None:
     nested = pickle.dumps(Evil(canary))
     scalar = named("numpy._core.multiarray", "scalar") + OBJECTS
-    path.write_bytes(
-        b"\x80\x04" + scalar + pickle.BINBYTES + struct.pack("<I", len(nested)) + nested + b"\x86R."
-    )
+    path.write_bytes(b"\x80\x04" + scalar + pickle.BINBYTES + struct.pack("<I", len(nested)) + nested + b"\x86R.")
     assert "a numpy scalar that is no number" in refusal(path, canary)
 
 
@@ -251,9 +241,7 @@ SVC_CLASS = named("sklearn.svm._classes", "SVC")
 SCALER = named("sklearn.preprocessing._data", "StandardScaler")
 BUNCH = named("sklearn.utils._bunch", "Bunch")
 DTYPE = named("numpy", "dtype")
-RECONSTRUCT = (
-    named("numpy._core.multiarray", "_reconstruct") + named("numpy", "ndarray") + b"K\x00\x85C\x01b\x87R"
-)
+RECONSTRUCT = named("numpy._core.multiarray", "_reconstruct") + named("numpy", "ndarray") + b"K\x00\x85C\x01b\x87R"
 OBJECTS = DTYPE + text("O8") + b"\x89\x88\x87R"
 PLAIN = b"(K\x03" + text("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t"
 KNOWN_NAMES_ONLY = {
@@ -273,9 +261,7 @@ KNOWN_NAMES_ONLY = {
     + SVC_CLASS
     + named("builtins", "str")
     + b"N\x87R.",
-    "an array of a class": named("numpy._core.multiarray", "_reconstruct")
-    + SVC_CLASS
-    + b"K\x00\x85C\x01b\x87R.",
+    "an array of a class": named("numpy._core.multiarray", "_reconstruct") + SVC_CLASS + b"K\x00\x85C\x01b\x87R.",
     "objects made of bytes": RECONSTRUCT + b"(K\x01K\x01\x85" + OBJECTS + b"\x89C\x08AAAAAAAAtb.",
     "objects made of a buffer": named("numpy._core.numeric", "_frombuffer")
     + b"(C\x08AAAAAAAA"
@@ -311,9 +297,7 @@ KNOWN_NAMES_ONLY = {
     + b"}s\x87R.",
     "a loss of text": named("sklearn.linear_model._sgd_fast", "Hinge") + text("x") + b"\x85R.",
     "a distance by another maker": named("sklearn.metrics._dist_metrics", "newObj") + SVC_CLASS + b"\x85R.",
-    "a random generator by a class": named("numpy.random._pickle", "__bit_generator_ctor")
-    + SVC_CLASS
-    + b"\x85R.",
+    "a random generator by a class": named("numpy.random._pickle", "__bit_generator_ctor") + SVC_CLASS + b"\x85R.",
 }
 
 

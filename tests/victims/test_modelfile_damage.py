@@ -118,9 +118,7 @@ def test_a_file_that_was_cut_short_anywhere_is_refused(form: str, path: Path) ->
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_file_with_wrong_bytes_loads_or_is_refused_and_nothing_else(
-    form: str, path: Path, data: Any
-) -> None:
+def test_a_file_with_wrong_bytes_loads_or_is_refused_and_nothing_else(form: str, path: Path, data: Any) -> None:
     content = bytearray(whole(form))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -139,9 +137,7 @@ PRESSES = {
 
 
 @pytest.mark.parametrize("form", PRESSES)
-def test_a_bomb_is_not_unpacked_beyond_the_limit(
-    form: str, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bomb_is_not_unpacked_beyond_the_limit(form: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modelfile, "MOST_BYTES", 2**20)
     path.write_bytes(PRESSES[form](bytes(2**25)))
     tracemalloc.start()

@@ -41,9 +41,7 @@ def platt(**knobs: Any) -> SVC:
 
 
 def mlp(activation: str) -> MLPClassifier:
-    return MLPClassifier(
-        (7, 6), activation=activation, learning_rate_init=0.02, max_iter=60, random_state=SEED
-    )
+    return MLPClassifier((7, 6), activation=activation, learning_rate_init=0.02, max_iter=60, random_state=SEED)
 
 
 ZOO: dict[str, Callable[[], Any]] = {
@@ -243,9 +241,7 @@ def test_the_gradient_of_smooth_probabilities_is_that_of_finite_differences(name
 def test_a_row_does_not_feel_its_batch(name: str) -> None:
     estimator, twin = fitted(name, 4)
     x = torch.from_numpy(questions(estimator, 4)[::9])
-    assert torch.allclose(
-        torch.cat([twin.scores(row[None]) for row in x]), twin.scores(x), rtol=0, atol=1e-11
-    )
+    assert torch.allclose(torch.cat([twin.scores(row[None]) for row in x]), twin.scores(x), rtol=0, atol=1e-11)
     if hasattr(estimator, "predict_proba"):
         alone = torch.cat([twin.probabilities(row[None]) for row in x])
         assert torch.allclose(alone, twin.probabilities(x), rtol=0, atol=1e-11)
@@ -274,12 +270,7 @@ def test_features_of_another_shape_are_refused_with_both_shapes(name: str) -> No
 @every
 def test_a_note_stands_exactly_where_something_else_stands_in_for_the_gradient(name: str) -> None:
     _, twin = fitted(name, 4)
-    on_votes = (
-        name.startswith("calibrated")
-        and "Linear" not in name
-        and "ovo" not in name
-        and twin.kind is Kind.DUELS
-    )
+    on_votes = name.startswith("calibrated") and "Linear" not in name and "ovo" not in name and twin.kind is Kind.DUELS
     assert (twin.note is not None) == on_votes
     if twin.note is not None:
         assert "votes" in twin.note

@@ -30,9 +30,7 @@ def test_the_scores_over_one_versus_one_machines_are_the_mean_duels_of_the_folds
         duels.append(member.estimator.decision_function(x))
     i, j = np.triu_indices(4, 1)
     assert twin.kind is Kind.DUELS
-    np.testing.assert_allclose(
-        twin.scores(torch.from_numpy(x)).numpy()[:, i, j], np.mean(duels, 0), rtol=0, atol=1e-9
-    )
+    np.testing.assert_allclose(twin.scores(torch.from_numpy(x)).numpy()[:, i, j], np.mean(duels, 0), rtol=0, atol=1e-9)
 
 
 def test_climbing_a_probability_that_jumps_mostly_ends_in_the_wanted_class() -> None:
@@ -57,9 +55,7 @@ def test_where_every_sigmoid_underflows_probabilities_follow_the_model_and_score
     twin = twin_of(model)
     q = torch.from_numpy(1e6 * x[:40]).requires_grad_()
     probabilities, scores = twin.probabilities(q), twin.scores(q)
-    np.testing.assert_allclose(
-        probabilities.detach().numpy(), model.predict_proba(q.detach().numpy()), atol=1e-9
-    )
+    np.testing.assert_allclose(probabilities.detach().numpy(), model.predict_proba(q.detach().numpy()), atol=1e-9)
     assert (probabilities == 0).any()
     np.testing.assert_array_equal(twin.decide(q).numpy(), model.predict(q.detach().numpy()))
     assert scores.isfinite().all()
@@ -91,9 +87,7 @@ def test_a_frozen_model_inside_is_looked_through() -> None:
 
 
 def test_isotonic_calibration_is_refused_because_it_is_a_step_function() -> None:
-    model = CalibratedClassifierCV(LinearSVC(dual="auto", random_state=0), method="isotonic", cv=2).fit(
-        *clouds(3)
-    )
+    model = CalibratedClassifierCV(LinearSVC(dual="auto", random_state=0), method="isotonic", cv=2).fit(*clouds(3))
     with pytest.raises(NoTwin, match="isotonic calibration is a step function"):
         twin_of(model)
 

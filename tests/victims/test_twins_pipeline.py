@@ -40,18 +40,14 @@ def test_a_transform_and_its_gradient_are_the_estimators(transform: Any) -> None
     beyond = 1.7 * X
     twin = transform_of(transform)
     assert twin.n_features == 6
-    np.testing.assert_allclose(
-        twin(torch.from_numpy(beyond)).numpy(), transform.transform(beyond), atol=1e-11
-    )
+    np.testing.assert_allclose(twin(torch.from_numpy(beyond)).numpy(), transform.transform(beyond), atol=1e-11)
     assert torch.autograd.gradcheck(twin, torch.from_numpy(beyond[:3]).requires_grad_())
 
 
 def test_a_feature_that_never_varied_is_only_centred() -> None:
     constant = np.where(np.arange(6) == 2, 7.0, X)
     scaler = StandardScaler().fit(constant)
-    np.testing.assert_allclose(
-        transform_of(scaler)(torch.from_numpy(X)).numpy(), scaler.transform(X), atol=1e-12
-    )
+    np.testing.assert_allclose(transform_of(scaler)(torch.from_numpy(X)).numpy(), scaler.transform(X), atol=1e-12)
 
 
 def test_components_without_variance_are_whitened_as_the_estimator_does() -> None:
@@ -65,9 +61,7 @@ def test_a_scaler_and_a_model_from_two_files_are_put_together_by_hand() -> None:
     scaler = StandardScaler().fit(X)
     model = SVC().fit(scaler.transform(X), Y)
     twin = behind([transform_of(scaler)], twin_of(model))
-    np.testing.assert_array_equal(
-        twin.decide(torch.from_numpy(X)).numpy(), model.predict(scaler.transform(X))
-    )
+    np.testing.assert_array_equal(twin.decide(torch.from_numpy(X)).numpy(), model.predict(scaler.transform(X)))
     assert twin.n_features == 6
 
 

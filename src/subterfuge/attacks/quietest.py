@@ -65,7 +65,8 @@ class Quietest:
     def _noise(self, clean: Tensor, db: float, dice: Sequence[torch.Generator]) -> Tensor:
         noise = torch.stack([torch.randn(clean.shape[-1], generator=die) for die in dice]).to(clean)
         scale = clean.norm(dim=-1, keepdim=True) * 10 ** (-db / 20) / noise.norm(dim=-1, keepdim=True)
-        return noise * scale
+        shaped: Tensor = noise * scale
+        return shaped
 
     def _climb(self, oracle: Oracle, clean: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
         """Ascend the pull in growing steps until each row meets the goal; give where, and which rows did."""
@@ -123,12 +124,10 @@ class Quietest:
         order = radii.argsort(dim=0)
         rows = torch.arange(radii.shape[1])
         deltas = torch.stack([delta for delta, _ in runners])
-        return [
-            (deltas[order[place], rows], radii[order[place], rows])
-            for place in range(min(keep, len(runners)))
-        ]
+        return [(deltas[order[place], rows], radii[order[place], rows]) for place in range(min(keep, len(runners)))]
 
 
 def unit(x: Tensor) -> Tensor:
     """Give each row of (N, T) the length 1; zeros stay zeros."""
-    return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-30)
+    scaled: Tensor = x / x.norm(dim=-1, keepdim=True).clamp_min(1e-30)
+    return scaled

@@ -82,9 +82,7 @@ class Clip:
         if bits is not None:
             peak = float(np.max(np.abs(held)))
             if peak > 1.0:
-                raise ClipError(
-                    f"{name} has a peak of {peak:g}; {subtype} holds [-1, 1]. Scale it, or use FLOAT."
-                )
+                raise ClipError(f"{name} has a peak of {peak:g}; {subtype} holds [-1, 1]. Scale it, or use FLOAT.")
             held = to_steps(held, bits) / 2.0 ** (bits - 1)
         return cls(_frozen(held, dtype_for(subtype)), int(sample_rate), subtype, format, name, label_of(name))
 
@@ -136,13 +134,9 @@ class Clip:
         """
         there = length_at(self.frames, self.sample_rate, rate)
         if delta.shape != (there,):
-            raise ClipError(
-                f"{self.name}: a change of shape {delta.shape} at {rate} Hz; ({there},) was expected."
-            )
+            raise ClipError(f"{self.name}: a change of shape {delta.shape} at {rate} Hz; ({there},) was expected.")
         if not np.isfinite(delta).all():
-            raise ClipError(
-                f"{self.name}: a change with samples that are not finite; finite ones were expected."
-            )
+            raise ClipError(f"{self.name}: a change with samples that are not finite; finite ones were expected.")
         if not delta.any():
             return self
         change = lift(delta, rate, self.sample_rate, self.frames)

@@ -26,9 +26,7 @@ SUFFIXES = {
 KEPT = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "NIST", "IRCAM", "PVF"})
 """Containers that libsndfile writes back bit for bit, whatever rate and channels they can have."""
 
-NOT_WRITTEN = frozenset(
-    {"ALAC_20", "ALAC_24", "ALAC_32", "DPCM_8", "DPCM_16", "DWVW_12", "DWVW_16", "DWVW_24"}
-)
+NOT_WRITTEN = frozenset({"ALAC_20", "ALAC_24", "ALAC_32", "DPCM_8", "DPCM_16", "DWVW_12", "DWVW_16", "DWVW_24"})
 """Lossless subtypes that libsndfile 1.2 reads, but does not write, or not bit for bit."""
 
 FLAC_CHANNELS = 8

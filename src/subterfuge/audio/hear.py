@@ -21,14 +21,10 @@ def hear(path: str | Path, rate: int) -> NDArray[np.float32]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # its fall-back to audioread; what fails there too is raised below
+            warnings.simplefilter("ignore")  # its fall-back to audioread; what fails there too is raised below
             wave, _ = librosa.load(path, sr=rate, mono=True)
     except Exception as error:  # libsndfile's, audioread's and librosa's own errors share no ancestor
         said = str(error) or type(error).__name__
-        raise ClipError(
-            f"{path} cannot be heard: librosa.load says {said}. Check that the file is whole."
-        ) from None
+        raise ClipError(f"{path} cannot be heard: librosa.load says {said}. Check that the file is whole.") from None
     heard: NDArray[np.float32] = wave
     return heard

@@ -22,22 +22,17 @@ def check_target(target: Path, source: Path | None, force: bool) -> None:
             raise ValueError("a name cannot hold a zero byte")
         present = target.exists()
         if target.is_dir():
-            raise OutputError(
-                f"{target} is a folder; the name of a file to write was expected. Add a name to it."
-            )
+            raise OutputError(f"{target} is a folder; the name of a file to write was expected. Add a name to it.")
         if present and source is not None and source.exists() and target.samefile(source):
             raise OutputError(
-                f"{target} is the clip itself; a source is never overwritten, not even by force. Choose "
-                "another name."
+                f"{target} is the clip itself; a source is never overwritten, not even by force. Choose another name."
             )
     except (OSError, ValueError) as error:
         raise OutputError(
             f"{target} cannot be written: {getattr(error, 'strerror', None) or error}. Choose another place."
         ) from None
     if present and not force:
-        raise OutputError(
-            f"{target} exists already. Choose another name, or overwrite it with --force (force=True)."
-        )
+        raise OutputError(f"{target} exists already. Choose another name, or overwrite it with --force (force=True).")
 
 
 def put(content: bytes, target: Path, *, check: Callable[[Path], None]) -> None:
@@ -64,6 +59,5 @@ def put(content: bytes, target: Path, *, check: Callable[[Path], None]) -> None:
                 hidden.unlink()
     except OSError as error:
         raise OutputError(
-            f"{target} cannot be written: {error.strerror or error}. Choose another place, or make room "
-            "there."
+            f"{target} cannot be written: {error.strerror or error}. Choose another place, or make room there."
         ) from None

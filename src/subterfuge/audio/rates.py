@@ -53,6 +53,4 @@ def lift(delta: NDArray[np.floating[Any]], rate: int, new_rate: int, length: int
     wide = np.asarray(delta, dtype=np.float64)
     if rate == new_rate:
         return wide
-    return np.ascontiguousarray(
-        fixed(soxr.resample(wide, rate, new_rate, quality="VHQ"), length), dtype=np.float64
-    )
+    return np.ascontiguousarray(fixed(soxr.resample(wide, rate, new_rate, quality="VHQ"), length), dtype=np.float64)

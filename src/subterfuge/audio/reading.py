@@ -50,9 +50,7 @@ def read_sound(path: Path, max_seconds: float) -> Sound:
     try:
         with soundfile.SoundFile(str(path)) as file:
             if file.format == "SDS":
-                raise ClipError(
-                    f"{path} is a MIDI sample dump (SDS), which libsndfile misreads. Convert it to WAV."
-                )
+                raise ClipError(f"{path} is a MIDI sample dump (SDS), which libsndfile misreads. Convert it to WAV.")
             promised = int(file.frames)
             _check_header(path, file.channels, file.samplerate, promised, max_seconds)
             most = int(max_seconds * file.samplerate)
@@ -131,13 +129,9 @@ def _check_place(path: Path) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise ClipError(f"{path} is a folder; one sound file was expected. Name a file in it.")
     if not stat.S_ISREG(status.st_mode):
-        raise ClipError(
-            f"{path} is a device or a pipe; a file on disk was expected. Save the sound to a file first."
-        )
+        raise ClipError(f"{path} is a device or a pipe; a file on disk was expected. Save the sound to a file first.")
     if status.st_size == 0:
-        raise ClipError(
-            f"{path} is empty (0 bytes); a sound file was expected. Was its download or export cut off?"
-        )
+        raise ClipError(f"{path} is empty (0 bytes); a sound file was expected. Was its download or export cut off?")
 
 
 def _check_header(path: Path, channels: int, rate: int, frames: int, max_seconds: float) -> None:
@@ -191,8 +185,4 @@ def _loud(samples: NDArray[np.floating[Any]], subtype: str) -> list[str]:
     flat = 0
     for full in (samples >= top, samples <= -1.0):
         flat += int(np.count_nonzero(full[:, 2:] & full[:, 1:-1] & full[:, :-2]))
-    return (
-        [f"the source is clipped: in {flat} places three samples in a row stand at full scale"]
-        if flat
-        else []
-    )
+    return [f"the source is clipped: in {flat} places three samples in a row stand at full scale"] if flat else []

@@ -49,9 +49,7 @@ def _chunks(source: Path, sound: bytes, aiff: bool, source_format: str) -> Carri
         kept, lost = extras(file)
     if not (source_format == "AIFF" if aiff else source_format in RIFF):
         names = [name.decode("latin-1").strip() for name, _ in kept]
-        return Carried(
-            sound, tuple(names + lost) or (f"tags and markers, if the {source_format} file had any",)
-        )
+        return Carried(sound, tuple(names + lost) or (f"tags and markers, if the {source_format} file had any",))
     return Carried(append(sound, kept) if kept else sound, tuple(lost))
 
 
@@ -101,11 +99,7 @@ def _comments(source: Path, source_format: str, out: Any) -> list[str]:
         chunks, lost = extras(raw)
         if not any(walk(raw)):
             return [f"markers, if the {source_format} file had any"]
-    names = [
-        name.decode("latin-1").strip()
-        for name, body in chunks
-        if not (name == b"LIST" and body[:4] == b"INFO")
-    ]
+    names = [name.decode("latin-1").strip() for name, body in chunks if not (name == b"LIST" and body[:4] == b"INFO")]
     return names + lost
 
 

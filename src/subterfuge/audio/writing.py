@@ -95,11 +95,7 @@ def _named(path: Path, home: Container, suffix: str, announce: Callable[[str], N
     """Give the path an ending that fits its container: replace another container's, add to anything else."""
     if path.suffix.lower() in home.suffixes:
         return path
-    fitting = (
-        path.with_suffix(suffix)
-        if path.suffix.lower() in _KNOWN_SUFFIXES
-        else path.with_name(path.name + suffix)
-    )
+    fitting = path.with_suffix(suffix) if path.suffix.lower() in _KNOWN_SUFFIXES else path.with_name(path.name + suffix)
     announce(f"written as {home.format}, so {path.name} is called {fitting.name}")
     return fitting
 
@@ -112,23 +108,14 @@ def _check_written(clip: Clip, home: Container, path: Path, announce: Callable[[
             found = file.read(dtype=dtype.__name__, always_2d=True).T
             same_rate = file.samplerate == clip.sample_rate
     except _FAILURES as error:
-        raise OutputError(
-            f"{path.name} could not be read back after writing ({error}). Is the disk full?"
-        ) from None
+        raise OutputError(f"{path.name} could not be read back after writing ({error}). Is the disk full?") from None
     bits = BITS.get(home.subtype)
     if home.lossy:
         if found.shape[1] != clip.frames:
-            announce(
-                f"{home.format} {home.subtype} holds {found.shape[1]} samples for the {clip.frames} of the "
-                "source"
-            )
+            announce(f"{home.format} {home.subtype} holds {found.shape[1]} samples for the {clip.frames} of the source")
         return
     wanted = clip.samples if bits is None else to_steps(clip.samples, bits) / 2.0 ** (bits - 1)
-    if (
-        not same_rate
-        or found.shape != wanted.shape
-        or not np.array_equal(found, wanted.astype(dtype, copy=False))
-    ):
+    if not same_rate or found.shape != wanted.shape or not np.array_equal(found, wanted.astype(dtype, copy=False)):
         raise OutputError(
             f"{home.format} {home.subtype} did not give back the samples of {clip.name} that were written. "
             "Convert the "

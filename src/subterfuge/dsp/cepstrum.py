@@ -11,9 +11,7 @@ from subterfuge.dsp.constants import dct_matrix
 from subterfuge.dsp.mel import melspectrogram
 
 
-def power_to_db(
-    power: Tensor, *, ref: float = 1.0, amin: float = 1e-10, top_db: float | None = 80.0
-) -> Tensor:
+def power_to_db(power: Tensor, *, ref: float = 1.0, amin: float = 1e-10, top_db: float | None = 80.0) -> Tensor:
     """Convert power to decibels, ``10 log10(max(power, amin) / ref)``, at most `top_db` below the loudest.
 
     The loudest is sought in each clip by itself, over the last two axes (librosa seeks it in the whole array,

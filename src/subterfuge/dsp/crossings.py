@@ -55,9 +55,7 @@ def softened_gradient(wave: Tensor, width: Tensor, weight: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def views(
-    length: int, frame_length: int, hop: int, center: bool, dtype: torch.dtype, device: torch.device
-) -> Tensor:
+def views(length: int, frame_length: int, hop: int, center: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Count the frames that see the step from sample i - 1 to i, shape (length - 1,) for i = 1 .. length - 1.
 
     A frame of samples a .. a + frame_length - 1 sees the steps to all but its first.

@@ -21,9 +21,7 @@ def checked(wave: Tensor) -> Tensor:
         ClipError: no samples, or samples that are neither float32 nor float64.
     """
     if wave.ndim == 0 or wave.shape[-1] == 0:
-        raise ClipError(
-            f"a wave of shape {tuple(wave.shape)} has no samples; expected (..., T) with T at least 1"
-        )
+        raise ClipError(f"a wave of shape {tuple(wave.shape)} has no samples; expected (..., T) with T at least 1")
     if wave.dtype not in (torch.float32, torch.float64):
         raise ClipError(f"samples are {wave.dtype}; expected torch.float32 or torch.float64, in [-1, 1]")
     return wave

@@ -149,9 +149,7 @@ def _forward(wave: Tensor, tables: _Tables, keep: bool) -> tuple[Tensor, tuple[T
     peak = db.max()
     mfcc = tables.dct @ db.clamp_min(peak - TOP_DB).mean(0).double()
 
-    features = torch.cat(
-        [torch.stack([rms, centroid, bandwidth, rolloff]).mean(-1), rate[None], mfcc.to(wave.dtype)]
-    )
+    features = torch.cat([torch.stack([rms, centroid, bandwidth, rolloff]).mean(-1), rate[None], mfcc.to(wave.dtype)])
     if not keep:
         return features, ()
     place, slope = soft_place(magnitude, rolled, reached, whole, ROLL_PERCENT, tables.roll_bins)

@@ -57,7 +57,5 @@ def melspectrogram(
         center=center,
         pad_mode=pad_mode,
     )
-    filters = mel_filters(
-        float(sample_rate), n_fft, n_mels, fmin, fmax, htk, norm, spectrum.dtype, spectrum.device
-    )
+    filters = mel_filters(float(sample_rate), n_fft, n_mels, fmin, fmax, htk, norm, spectrum.dtype, spectrum.device)
     return filters @ spectrum**power

@@ -56,9 +56,7 @@ def level_db(x: ArrayLike) -> float:
 def _change(clean: ArrayLike, changed: ArrayLike) -> NDArray[np.float64]:
     before, after = np.asarray(clean, dtype=np.float64), np.asarray(changed, dtype=np.float64)
     if before.shape != after.shape:
-        raise ValueError(
-            f"a sound of shape {before.shape} cannot be compared with one of shape {after.shape}"
-        )
+        raise ValueError(f"a sound of shape {before.shape} cannot be compared with one of shape {after.shape}")
     return after - before
 
 

@@ -13,9 +13,7 @@ SHORTEST_SECONDS = 0.1
 """Below 7 steps of 1/84 s (83 ms) zimtohrli 0.2.1 corrupts memory, so shorter clips are not measured."""
 
 
-def zimtohrli_mos(
-    clean: NDArray[np.floating[Any]], changed: NDArray[np.floating[Any]], rate: int
-) -> float | None:
+def zimtohrli_mos(clean: NDArray[np.floating[Any]], changed: NDArray[np.floating[Any]], rate: int) -> float | None:
     """Estimate the mean opinion score of a change, from 1 (bad) to 5 (no difference is heard).
 
     Made for differences near the just noticeable one, of sounds played so that a sine at full scale has 78 dB
@@ -37,9 +35,7 @@ def zimtohrli_mos(
         ValueError: the shapes differ, or are not (T,).
     """
     if clean.ndim != 1 or clean.shape != changed.shape:
-        raise ValueError(
-            f"two mono sounds of one length were expected, not {clean.shape} and {changed.shape}"
-        )
+        raise ValueError(f"two mono sounds of one length were expected, not {clean.shape} and {changed.shape}")
     if not (np.isfinite(clean).all() and np.isfinite(changed).all()):
         return None
     pair = [np.asarray(wave, dtype=np.float32) for wave in (clean, changed)]

@@ -48,9 +48,7 @@ def download(url: str, *, most: int, timeout_seconds: float, seconds: float) -> 
         raise InputError(f"{url}: expected an address that begins with https:// or http://")
     end, left = time.monotonic() + seconds, most + 1
     try:
-        with urlopen(
-            Request(url, headers={"User-Agent": "sonic-subterfuge"}), timeout=timeout_seconds
-        ) as answer:
+        with urlopen(Request(url, headers={"User-Agent": "sonic-subterfuge"}), timeout=timeout_seconds) as answer:
             for piece in _pieces(answer):
                 yield piece[:left]
                 left -= len(piece)
@@ -62,9 +60,7 @@ def download(url: str, *, most: int, timeout_seconds: float, seconds: float) -> 
         error.close()
         raise InputError(f"{url}: the server answers {error.code} {error.reason}; {AGAIN}") from error
     except (OSError, HTTPException) as error:
-        raise InputError(
-            f"{url}: the download failed ({getattr(error, 'reason', error)}); {AGAIN}"
-        ) from error
+        raise InputError(f"{url}: the download failed ({getattr(error, 'reason', error)}); {AGAIN}") from error
 
 
 def write_checked(path: Path, chunks: Iterable[bytes], *, size: int, sha256: str) -> None:

@@ -129,9 +129,7 @@ def _is_right(path: Path, file: StudyFile) -> bool:
             return False
         return hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be read: {error.strerror}; mend it or choose another folder"
-        ) from error
+        raise OutputError(f"{path} cannot be read: {error.strerror}; mend it or choose another folder") from error
 
 
 def _refuse_to_overwrite(to: Path, wanted: Iterable[StudyFile], texts: dict[str, str]) -> None:

@@ -42,12 +42,8 @@ LOADERS: dict[str, Loader] = {
         "a scikit-learn classifier or pipeline on a named features recipe",
         False,
     ),
-    "torch": Loader(
-        "subterfuge.victims.torch_module", "a torch module: a factory function and safetensors", True
-    ),
-    "python": Loader(
-        "subterfuge.victims.python", "any Python function of a waveform: scores, or only a label", True
-    ),
+    "torch": Loader("subterfuge.victims.torch_module", "a torch module: a factory function and safetensors", True),
+    "python": Loader("subterfuge.victims.python", "any Python function of a waveform: scores, or only a label", True),
 }
 
 

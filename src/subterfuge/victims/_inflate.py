@@ -12,7 +12,7 @@ from typing import Any
 _LZMA_MEMORY = 512 * 2**20
 
 
-class Unreadable(ValueError):  # noqa: N818 - a reason, which becomes the error that a user meets
+class Unreadable(ValueError):
     """A compressed file that cannot be undone, and why."""
 
 

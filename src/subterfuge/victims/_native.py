@@ -26,9 +26,7 @@ def check(model: object) -> None:
     for part in _parts(model):
         kind = type(part).__name__
         special = [
-            key
-            for key in (*getattr(part, "__dict__", ()), *(part if isinstance(part, dict) else ()))
-            if _special(key)
+            key for key in (*getattr(part, "__dict__", ()), *(part if isinstance(part, dict) else ())) if _special(key)
         ]
         if special:  # numpy would follow an __array_interface__ anywhere
             raise Refused(f"the special attribute {special[0]:.40} of a {kind}")

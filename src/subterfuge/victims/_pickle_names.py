@@ -12,9 +12,7 @@ Name = tuple[str, str]
 
 def _names(modules: dict[str, str]) -> frozenset[Name]:
     """Turn {"svm._classes": "SVC NuSVC"} into the pairs of scikit-learn's module and name."""
-    return frozenset(
-        (f"sklearn.{module}", name) for module, words in modules.items() for name in words.split()
-    )
+    return frozenset((f"sklearn.{module}", name) for module, words in modules.items() for name in words.split())
 
 
 CLASSES = _names(
@@ -66,16 +64,13 @@ CLASSES = _names(
 
 LOSSES = _names(
     {
-        "_loss._loss": "CyExponentialLoss CyHalfBinomialLoss CyHalfMultinomialLoss "
-        "CyHalfSquaredError CyHuberLoss",
-        "linear_model._sgd_fast": "EpsilonInsensitive Hinge ModifiedHuber SquaredEpsilonInsensitive "
-        "SquaredHinge",
+        "_loss._loss": "CyExponentialLoss CyHalfBinomialLoss CyHalfMultinomialLoss CyHalfSquaredError CyHuberLoss",
+        "linear_model._sgd_fast": "EpsilonInsensitive Hinge ModifiedHuber SquaredEpsilonInsensitive SquaredHinge",
     }
 )
 DISTANCES = _names(
     {
-        "metrics._dist_metrics": "ChebyshevDistance64 EuclideanDistance64 ManhattanDistance64 "
-        "MinkowskiDistance64",
+        "metrics._dist_metrics": "ChebyshevDistance64 EuclideanDistance64 ManhattanDistance64 MinkowskiDistance64",
     }
 )
 NEIGHBOUR_TREES = _names({"neighbors._kd_tree": "KDTree", "neighbors._ball_tree": "BallTree"})

@@ -19,11 +19,11 @@ _CODE = re.compile(r"[<>|=]?(b1|i[1248]|u[1248]|f[248]|c(8|16)|[SUV]\d{1,9}|O8?)
 _ALIGNED = 128
 
 
-class Refused(Exception):  # noqa: N818 - a reason, which the caller turns into the error that a user meets
+class Refused(Exception):
     """Something that no honest model file holds."""
 
 
-class Damaged(ValueError):  # noqa: N818 - as above
+class Damaged(ValueError):
     """A value that does not fit its place."""
 
 
@@ -43,9 +43,7 @@ def state_dtype(made: np.dtype[Any], state: Any) -> None:
         proper = made.newbyteorder(order) if order != "|" else made
     else:
         columns = [fields[name] for name in names]
-        if not all(
-            isinstance(c[0], np.dtype) and c[0].kind in "biufc" and type(c[1]) is int for c in columns
-        ):
+        if not all(isinstance(c[0], np.dtype) and c[0].kind in "biufc" and type(c[1]) is int for c in columns):
             raise Refused("a numpy record with a field that is no number")
         formats, offsets = [c[0] for c in columns], [c[1] for c in columns]
         layout: Any = {"names": list(names), "formats": formats, "offsets": offsets, "itemsize": itemsize}

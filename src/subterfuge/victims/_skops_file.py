@@ -103,9 +103,7 @@ def _nodes(schema: object) -> Iterator[dict[str, Any]]:
 
 def _special(node: dict[str, Any]) -> list[str]:
     """Give the keys of a dictionary, perhaps of an object's attributes, that Python or numpy would follow."""
-    return (
-        [key for key in node["content"] if key.startswith("__")] if node["__loader__"] == "DictNode" else []
-    )
+    return [key for key in node["content"] if key.startswith("__")] if node["__loader__"] == "DictNode" else []
 
 
 def _name(node: dict[str, Any]) -> str:

@@ -125,9 +125,7 @@ def read_card(path: Path, kinds: Mapping[str, Mapping[str, type]]) -> Card:
     known = COMMON | extra
     for key, value in values.items():
         if key not in known:
-            raise CardError(
-                f"{path}: the key '{key}' is not known on a card of kind \"{kind}\"; {nearest(key, known)}"
-            )
+            raise CardError(f"{path}: the key '{key}' is not known on a card of kind \"{kind}\"; {nearest(key, known)}")
         wanted = known[key]
         right = isinstance(value, (int, float) if wanted is float else wanted) and (
             wanted is bool or not isinstance(value, bool)
@@ -137,15 +135,11 @@ def read_card(path: Path, kinds: Mapping[str, Mapping[str, type]]) -> Card:
     must = ["schema", "kind", "sample_rate", *(key[:-1] for key in kinds[kind] if key.endswith("!"))]
     for key in must:
         if key not in values:
-            raise CardError(
-                f"{path} lacks the key '{key}', {WORDS[known[key]]}, which a card of kind \"{kind}\" needs"
-            )
+            raise CardError(f"{path} lacks the key '{key}', {WORDS[known[key]]}, which a card of kind \"{kind}\" needs")
     if values["schema"] != SCHEMA:
         raise CardError(f"{path}: schema = {values['schema']}; this version reads schema = {SCHEMA}")
     if not 1000 <= values["sample_rate"] <= 384000:
-        raise CardError(
-            f"{path}: sample_rate = {values['sample_rate']}; a rate from 1000 to 384000 Hz was expected"
-        )
+        raise CardError(f"{path}: sample_rate = {values['sample_rate']}; a rate from 1000 to 384000 Hz was expected")
     _check_labels(path, values.get("labels"))
     return Card(path, values)
 
@@ -155,14 +149,10 @@ def _check_labels(path: Path, labels: Any) -> None:
         return
     wrong = [label for label in labels if not isinstance(label, str) or not label.strip()]
     if wrong:
-        raise CardError(
-            f"{path}: labels holds {wrong[0]!r}; every label must be a text, and not an empty one"
-        )
+        raise CardError(f"{path}: labels holds {wrong[0]!r}; every label must be a text, and not an empty one")
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise CardError(
-            f"{path}: the label '{twice[0]}' stands twice in labels; each label stands for one class"
-        )
+        raise CardError(f"{path}: the label '{twice[0]}' stands twice in labels; each label stands for one class")
     if len(labels) < 2:
         raise CardError(f"{path}: labels has {len(labels)} entries; a classifier has two classes or more")
 

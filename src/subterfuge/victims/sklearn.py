@@ -202,20 +202,16 @@ def load(card: Card, *, trust_pickle: bool = False) -> SklearnVictim:
             head = behind([transform_of(scaler.estimator)], head)
     except NoTwin as reason:
         return replace(victim, no_twin=str(reason))
-    notes = (head.note,) if head.note else ()
+    notes: tuple[str, ...] = (head.note,) if head.note else ()
     if before is not None:
         notes += (f"gradients pass {before_name} as if it did nothing",)
-    twin = SklearnTwin(
-        f"{card.name} (twin)", labels, card.sample_rate, fingerprint, recipe, head, before, notes
-    )
+    twin = SklearnTwin(f"{card.name} (twin)", labels, card.sample_rate, fingerprint, recipe, head, before, notes)
     return replace(victim, twin=twin)
 
 
 def _labels(card: Card, estimator: Any, recipe: Recipe, scaler: Any) -> tuple[str, ...]:
     if not hasattr(estimator, "predict"):
-        raise card.fail(
-            f"model is a {type(estimator).__name__}, which has no predict(); a classifier was expected"
-        )
+        raise card.fail(f"model is a {type(estimator).__name__}, which has no predict(); a classifier was expected")
     last = estimator
     while hasattr(last, "steps"):
         last = last.steps[-1][1]

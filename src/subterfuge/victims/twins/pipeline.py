@@ -98,9 +98,7 @@ def behind(transforms: Iterable[Transform], twin: Twin) -> Twin:
     for step, after in zip(steps, following, strict=True):
         x = step(x)
         if x.shape[1] != after.n_features:
-            raise ValueError(
-                f"{type(step).__name__} gives {x.shape[1]} features, but {after.n_features} are wanted"
-            )
+            raise ValueError(f"{type(step).__name__} gives {x.shape[1]} features, but {after.n_features} are wanted")
     return Behind(Chain(steps), twin)
 
 

@@ -135,9 +135,7 @@ def _kernel(estimator: Any) -> kernels.Kernel:
     name, vectors = estimator.kernel, estimator.support_vectors_
     if callable(name) or name == "precomputed":
         what = "a Python function" if callable(name) else "precomputed"
-        raise NoTwin(
-            f"the kernel of this {type(estimator).__name__} is {what}, which torch cannot differentiate"
-        )
+        raise NoTwin(f"the kernel of this {type(estimator).__name__} is {what}, which torch cannot differentiate")
     vectors = constant(vectors)
     gamma = float(estimator._gamma)  # what "scale" and "auto" came to; no public name has it
     if name == "linear":
