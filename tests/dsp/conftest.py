@@ -44,13 +44,13 @@ def tied_frames(wave: Wave) -> int:
         warnings.simplefilter("ignore", UserWarning)
         running = np.abs(librosa.stft(wave)).astype(np.float64).cumsum(0)
     total = running[-1:]
-    near = np.abs(running - 0.85 * total) <= 2e-6 * total
+    near = np.abs(running - 0.85 * total) <= 2e-6 * total + 1e-41  # some steps of the subnormal floats
     return int((near & (total > 0)).any(0).sum())
 
 
-def sounds(rate: int) -> dict[str, Wave]:
+def sounds(rate: int, seconds: float = 1 / 3) -> dict[str, Wave]:
     dice = np.random.default_rng(rate)
-    n = rate // 3 + 137
+    n = int(rate * seconds) + 137
     t = np.arange(n) / rate
     noise = dice.normal(size=n)
     made = {
@@ -101,7 +101,7 @@ def errors() -> Callable[[torch.Tensor, Wave, int], NDArray[np.float64]]:
 
 
 @pytest.fixture(scope="session")
-def sounds_at() -> Callable[[int], dict[str, Wave]]:
+def sounds_at() -> Callable[..., dict[str, Wave]]:
     return sounds
 
 

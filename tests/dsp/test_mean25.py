@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from subterfuge import dsp
+from subterfuge.dsp import mean25
 from subterfuge.dsp.crossings import ZERO_WIDTH, softened, views, widths
 from subterfuge.dsp.mean25 import librosa_mean_25
 from subterfuge.errors import ClipError
@@ -34,6 +35,29 @@ def test_every_sound_has_librosas_features_to_a_hundred_thousandth(rate, sounds_
     for name, wave in sounds_at(rate).items():
         apart = errors(librosa_mean_25(torch.from_numpy(wave), rate), wave, rate)
         assert apart.max() < 1e-5, (name, apart.argmax(), apart.max())
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 96000])
+def test_long_clips_are_as_near_though_transformed_in_float32(rate, sounds_at, errors):
+    for name, wave in sounds_at(rate, 110 * 512 / rate).items():
+        apart = errors(librosa_mean_25(torch.from_numpy(wave), rate), wave, rate)
+        assert apart.max() < 1e-5, (name, apart.argmax(), apart.max())
+
+
+def test_frames_with_empty_bands_are_transformed_in_float64(sounds_at, monkeypatch):
+    again = []
+
+    def counted(frames, tables, exactly=mean25._exact_spectra):
+        again.append(len(frames))
+        return exactly(frames, tables)
+
+    monkeypatch.setattr(mean25, "_exact_spectra", counted)
+    sounds = sounds_at(44100, 110 * 512 / 44100)
+    for name in ("noise", "loud noise", "near silence"):
+        librosa_mean_25(torch.from_numpy(sounds[name]), 44100)
+    assert sum(again) < 10
+    librosa_mean_25(torch.from_numpy(sounds["tone"]), 44100)
+    assert sum(again) > 90
 
 
 def test_the_studys_clips_have_librosas_features(study_waves, errors):

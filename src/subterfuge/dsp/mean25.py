@@ -29,14 +29,15 @@ from torch.nn.functional import pad
 from subterfuge.dsp.constants import bin_hz, dct_matrix, mel_filters, window_of
 from subterfuge.dsp.crossings import THRESHOLD, ZERO_WIDTH, crossed, softened_gradient, views, widths
 from subterfuge.dsp.framing import checked, overlap_add
+from subterfuge.dsp.memory import keep_freed_memory
 from subterfuge.dsp.rolloff import ROLL_BINS, ROLL_PERCENT, below, pull_of, roll_up, soft_place
 from subterfuge.dsp.spectral import QUIET
 
 N_FFT, HOP, BLOCKS = 2048, 512, 4
 N_MELS, N_MFCC = 128, 20
 AMIN, TOP_DB = 1e-10, 80.0
-CLEAN = 1e-13
-"""Rounding in a float32 transform makes noise of 1e-17 to 1e-16 of a frame's power in each bin."""
+CLEAN = 3e-13
+"""Rounding in a float32 transform makes noise of 1e-17 to 1e-16 of a frame's power in each bin; this is well above."""
 MANY = 100  # frames
 
 
@@ -98,8 +99,8 @@ def _spectra(padded: Tensor, tables: _Tables) -> tuple[Tensor, Tensor, Tensor]:
     """Give spectrum X (F, bins), magnitudes S (F, bins) and mel bands (F, mels) of a padded wave.
 
     librosa transforms in float64. float32 will do, and takes half the time, but for clips too short to average
-    its rounding away, and for frames with bands so empty that it would fill them, as a pure tone's are. Those
-    are transformed in float64.
+    its rounding away, and for frames with bands so empty that it would fill them, as a pure tone has. Those are
+    transformed in float64.
     """
     frames = padded.unfold(0, N_FFT, HOP)
     if padded.dtype == torch.float32 and len(frames) >= MANY:
@@ -161,7 +162,7 @@ def _forward(wave: Tensor, tables: _Tables, keep: bool) -> tuple[Tensor, tuple[T
 
 
 def _decibel_slopes(mel: Tensor, db: Tensor, peak: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Give dB per power (F, mels), 0 where clamped; how often each mel is clamped; where the peak is, (n, 2)."""
+    """Give dB per power (F, mels), how often each mel is clamped (mels,), and where the peak is (n, 2)."""
     clamped = db < peak - TOP_DB
     ten_by_ln10 = 4.342944819032518
     slope = torch.where(clamped | (mel <= AMIN), 0.0, ten_by_ln10 / mel)
@@ -180,6 +181,7 @@ def _by_band(g: Tensor, slope: Tensor, clamped: Tensor, loudest: Tensor, dct: Te
 def _gradient(g: Tensor, saved: tuple[Tensor, ...], tables: _Tables) -> Tensor:
     """Give the gradient (T,) of g · features for one wave, for g (25,)."""
     wave, energy, rms, spectrum, magnitude, heard, centroid, bandwidth, place, rolling, *bands = saved
+    db_slope, clamped, loudest = bands
     length, frames, nyquist = len(wave), len(rms), tables.hz[-1]
 
     # centroid, bandwidth and the constant part of rolloff are a parabola over the bins of each frame
@@ -192,7 +194,7 @@ def _gradient(g: Tensor, saved: tuple[Tensor, ...], tables: _Tables) -> Tensor:
     factor.addcmul_((line - 2 * c * steep)[:, None], tables.g).addcmul_(steep[:, None], tables.g_squared)
     factor /= magnitude.clamp_min(1e-19)  # where S is 0 so is X
 
-    by_band = _by_band(g[5:], *bands, tables.dct)
+    by_band = _by_band(g[5:], db_slope, clamped, loudest, tables.dct)
     for mels, bins, filters in tables.mel:
         factor[:, bins].addmm_(by_band[:, mels], filters.T, alpha=2)
 
@@ -254,6 +256,7 @@ def librosa_mean_25(
     Source: librosa.feature's rms, spectral_centroid, spectral_bandwidth, spectral_rolloff (0.85),
     zero_crossing_rate and mfcc, with their defaults (2048 / 512, centred).
     """
+    keep_freed_memory()
     flat = checked(wave).reshape(-1, wave.shape[-1])
     if not len(flat):
         return wave.new_zeros(*wave.shape[:-1], 25)

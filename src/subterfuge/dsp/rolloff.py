@@ -42,10 +42,10 @@ def roll_up(magnitude: Tensor, roll_percent: float) -> tuple[Tensor, Tensor, Ten
     Returns:
         that bin, the running sum up to and with it, and the whole sum, each (rows, 1).
     """
-    rows, bins = magnitude.shape
+    bins = magnitude.shape[-1]
     size = max(1, math.isqrt(bins))
     blocks = bins // size
-    sums = magnitude[:, : blocks * size].unflatten(1, (blocks, size)).sum(-1).cumsum(-1)
+    sums = magnitude[:, : blocks * size].view(-1, blocks, size).sum(-1).cumsum(-1)
     total = sums[:, -1:] + magnitude[:, blocks * size :].sum(-1, keepdim=True)
     level = roll_percent * total
     block = torch.searchsorted(sums, level)
