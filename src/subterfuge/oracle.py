@@ -11,13 +11,16 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from subterfuge.errors import VictimError
-from subterfuge.threat import Threat
-from subterfuge.victim import Victim
+from subterfuge.threat import Goal, Threat
+from subterfuge.victim import Gives, Victim
+
+Seeks = Literal["quiet", "margin"]
 
 
 class BudgetSpent(Exception):
@@ -33,6 +36,25 @@ def dice(key: str, rows: int) -> list[torch.Generator]:
     """
     seeds = [int.from_bytes(hashlib.sha256(f"{key}/{row}".encode()).digest()[:8]) >> 1 for row in range(rows)]
     return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def passband(length: int, sample_rate: float, cutoff_hz: float) -> Tensor:
+    """Give a zero-phase low-pass as factors of `torch.fft.rfft`'s bins, shape (length // 2 + 1,), 3 % wide."""
+    hz = torch.fft.rfftfreq(length, 1 / sample_rate)
+    factors: Tensor = ((cutoff_hz - hz) / (0.03 * cutoff_hz)).clamp(0, 1)
+    return factors
+
+
+def answer_for(goal: Goal, victim: Victim, wave: Tensor) -> Tensor | None:
+    """Give what a goal reads of a victim: scores, or probabilities (None if it has none).
+
+    A victim that gives labels only scores 1 for what it says and 0 for the rest.
+    """
+    if goal.asks == "probabilities":
+        return victim.probabilities(wave)
+    if victim.gives is Gives.LABELS:
+        return torch.nn.functional.one_hot(victim.decide(wave), len(victim.labels)).double()
+    return victim.scores(wave)
 
 
 @dataclass(frozen=True)
@@ -54,6 +76,8 @@ class Oracle:
         clean: the clips as the victim hears them, shape (N, T).
         focus: the class that each row's goal is about, int64, shape (N,).
         grid: the step in which the file can hold a change of the mono fold, shape (N,), 0 for no rounding.
+        cutoff_hz: changes above it do not reach the file, which has a lower rate or a resampler between.
+        seeks: what makes one win better than another: less energy (``quiet``) or a larger margin (``margin``).
         progress: called with the oracle a few times a second.
         clock: seconds, for the budget.
     """
@@ -66,6 +90,8 @@ class Oracle:
         focus: Tensor,
         *,
         grid: Sequence[float] | None = None,
+        cutoff_hz: float | None = None,
+        seeks: Seeks = "quiet",
         progress: Callable[[Oracle], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,6 +102,8 @@ class Oracle:
         self._focus = focus
         self._norm = clean.norm(dim=-1)
         self._grid = torch.tensor(list(grid or [0.0] * rows), dtype=clean.dtype, device=clean.device)[:, None]
+        self._seeks = seeks
+        self._band = None if cutoff_hz is None else passband(clean.shape[-1], victim.sample_rate, cutoff_hz).to(clean)
         self._progress = progress
         self._clock = clock
         self._began = clock()
@@ -112,11 +140,6 @@ class Oracle:
         """Whether a limit binds the candidates."""
         return self._threat.limit.name != "none"
 
-    @property
-    def louder_is_better(self) -> bool:
-        """Whether the goal has no end, so that a win is no reason to stop."""
-        return self._threat.goal.name == "maximise"
-
     def snr_db(self, delta: Tensor) -> Tensor:
         """Give the signal-to-noise ratio of each row, in dB, infinite for no change."""
         return 20 * torch.log10(self._norm / delta.norm(dim=-1))
@@ -130,6 +153,16 @@ class Oracle:
         queries = torch.tensor(self.queries) < (math.inf if budget.queries is None else budget.queries)
         return queries & (torch.tensor(self.gradients) < (math.inf if budget.gradients is None else budget.gradients))
 
+    def project(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Give the nearest changes inside the band and the limit, shape (n, T), not yet on the file's grid."""
+        pick = slice(None) if rows is None else rows
+        return self._threat.limit.project(self._in_band(delta), self._clean[pick])
+
+    def steepest(self, slope: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Give the changes on the limit's edge that gain most along slopes (n, T)."""
+        pick = slice(None) if rows is None else rows
+        return self._threat.limit.steepest(slope, self._clean[pick])
+
     def admit(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
         """Give the nearest admissible changes: inside the limit, on the file's grid, within full scale.
 
@@ -140,7 +173,7 @@ class Oracle:
         pick = slice(None) if rows is None else rows
         clean, grid = self._clean[pick], self._grid[pick]
         limit = self._threat.limit
-        shrink = torch.ones_like(grid)
+        delta, shrink = self._in_band(delta), torch.ones_like(grid)
         low, high = (-1 - clean).clamp_max(0), (1 - clean).clamp_min(0)
         for _ in range(8):
             inside = limit.project(delta * shrink, clean).clamp(low, high)
@@ -192,7 +225,7 @@ class Oracle:
             self.gradients[row] += 1
         self._remember(admitted, margin.detach(), chosen)
         slopes = torch.zeros_like(self._clean)
-        slopes[chosen] = slope.to(slopes.dtype)
+        slopes[chosen] = self._in_band(slope.to(slopes.dtype))
         pick = slice(None) if rows is None else rows
         return self._last[pick].clone(), slopes[pick]
 
@@ -203,6 +236,12 @@ class Oracle:
         self.won[row] = False
         self.best_size[row] = math.inf
         self.best_margin[row] = -math.inf
+
+    def _in_band(self, wave: Tensor) -> Tensor:
+        if self._band is None:
+            return wave
+        heard: Tensor = torch.fft.irfft(torch.fft.rfft(wave) * self._band, n=wave.shape[-1])
+        return heard
 
     def _chosen(self, rows: Tensor | None) -> Tensor:
         open_rows = self.open()
@@ -221,7 +260,7 @@ class Oracle:
 
     def _margin(self, wave: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         goal = self._threat.goal
-        answer = self._victim.scores(wave) if goal.asks == "scores" else self._victim.probabilities(wave)
+        answer = answer_for(goal, self._victim, wave)
         if answer is None:
             raise VictimError(f"the victim has no probabilities, which the goal {goal.name} asks for")
         if len(answer) != len(wave) or answer.shape[1] != len(self.labels):
@@ -239,17 +278,17 @@ class Oracle:
         self._last[rows] = margin
         size = admitted.norm(dim=-1).double().cpu()
         wins = margin > self.needed[rows]
-        quieter = wins & (size < self.best_size[rows]) if not self.louder_is_better else wins & False
-        further = ~wins & ~self.won[rows] & (margin > self.best_margin[rows])
-        if self.louder_is_better:
-            further = margin > self.best_margin[rows]
-        better = quieter | further
+        further = margin > self.best_margin[rows]
+        if self._seeks == "quiet":
+            better = torch.where(wins, size < self.best_size[rows], further & ~self.won[rows])
+        else:
+            better = further
         for i in better.nonzero()[:, 0].tolist():
             row = int(rows[i])
             self.best[row] = admitted[i].detach()
             self.best_margin[row] = margin[i]
-            self.best_size[row] = size[i] if bool(wins[i]) else math.inf
             self.won[row] = bool(wins[i])
+            self.best_size[row] = size[i] if self.won[row] else math.inf
             self._note(row, float(margin[i]), float(size[i]))
         if self._progress is not None and self._clock() - self._told > 0.2:
             self._told = self._clock()

@@ -45,7 +45,7 @@ class Goal(Protocol):
         ...
 
     def reached(self, said: Tensor, probabilities: Tensor | None, focus: Tensor) -> Tensor:
-        """Say which rows meet the goal, bool (N,), for the classes (N,) and probabilities (N, K) that the victim gave."""
+        """Say which rows meet the goal, bool (N,), by the classes (N,) and probabilities (N, K) given."""
         ...
 
 
@@ -235,6 +235,10 @@ class Limit(Protocol):
         """Say which rows are inside, bool (N,), but for the rounding of float32."""
         ...
 
+    def steepest(self, slope: Tensor, clean: Tensor) -> Tensor:
+        """Give the change on the limit's edge that gains most along slopes (N, T), to first order."""
+        ...
+
 
 @dataclass(frozen=True)
 class Unlimited:
@@ -250,6 +254,10 @@ class Unlimited:
         """Allow every row."""
         return torch.ones(len(delta), dtype=torch.bool, device=delta.device)
 
+    def steepest(self, slope: Tensor, clean: Tensor) -> Tensor:
+        """Give the slope as loud as the clip."""
+        return LeastSNR(0.0).steepest(slope, clean)
+
 
 @dataclass(frozen=True)
 class LeastSNR:
@@ -262,16 +270,25 @@ class LeastSNR:
         if not math.isfinite(self.snr_db) or not -60 <= self.snr_db <= 150:
             raise ThreatError(f"snr={self.snr_db:g}: decibels between -60 and 150 were expected, such as snr=40")
 
-    def _radius(self, clean: Tensor) -> Tensor:
-        return clean.norm(dim=-1, keepdim=True) * 10 ** (-self.snr_db / 20)
+    def radius(self, clean: Tensor) -> Tensor:
+        """Give the largest length of a change, shape (N, 1)."""
+        length: Tensor = clean.norm(dim=-1, keepdim=True) * 10 ** (-self.snr_db / 20)
+        return length
 
     def project(self, delta: Tensor, clean: Tensor) -> Tensor:
         """Scale down to the allowed energy."""
-        return delta * (self._radius(clean) / delta.norm(dim=-1, keepdim=True).clamp_min(1e-30)).clamp_max(1.0)
+        inside: Tensor = delta * (self.radius(clean) / delta.norm(dim=-1, keepdim=True).clamp_min(1e-30)).clamp_max(1)
+        return inside
 
     def allows(self, delta: Tensor, clean: Tensor) -> Tensor:
         """Allow the energy and a hundredth of a per cent."""
-        return delta.norm(dim=-1) <= self._radius(clean)[..., 0] * 1.0001
+        inside: Tensor = delta.norm(dim=-1) <= self.radius(clean)[..., 0] * 1.0001
+        return inside
+
+    def steepest(self, slope: Tensor, clean: Tensor) -> Tensor:
+        """Give the slope, at the allowed energy."""
+        step: Tensor = self.radius(clean) * slope / slope.norm(dim=-1, keepdim=True).clamp_min(1e-30)
+        return step
 
 
 @dataclass(frozen=True)
@@ -294,6 +311,10 @@ class Peak:
     def allows(self, delta: Tensor, clean: Tensor) -> Tensor:
         """Allow the peak and a hundredth of a per cent."""
         return delta.abs().amax(-1) <= self.peak * 1.0001
+
+    def steepest(self, slope: Tensor, clean: Tensor) -> Tensor:
+        """Give the sign of the slope, at the allowed peak (the fast gradient sign, Goodfellow 2015)."""
+        return self.peak * slope.sign()
 
 
 @dataclass(frozen=True)

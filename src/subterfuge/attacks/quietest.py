@@ -22,7 +22,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from subterfuge.oracle import Oracle
+from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
 
 
@@ -30,8 +30,10 @@ from subterfuge.victim import Gives
 class Quietest:
     """Least energy that meets the goal (and the limit, if there is one)."""
 
-    starts: tuple[float, ...] = (math.inf, 46.0, 40.0, 52.0, 46.0, 43.0)
+    starts: tuple[float, ...] = (math.inf, 46.0, 40.0, 52.0, 46.0, 46.0)
     """Noise of each start, in dB below the clip; infinity is no noise."""
+    even: int = 2
+    """How many of the starts, the last ones, climb with Adam, which spreads the change evenly."""
     climb: int = 200
     """Most gradients until a start meets the goal."""
     race: tuple[int, ...] = (40, 100, 300)
@@ -40,6 +42,8 @@ class Quietest:
     """Starts that stay in after each round but the last."""
     stride_db: float = 57.0
     """The climb's first step, in dB below the clip."""
+    even_db: float = 62.0
+    """Adam's step, in dB below the clip."""
     growth: float = 1.02
     """Factor from one step of the climb to the next."""
     swing: float = 0.1
@@ -49,16 +53,19 @@ class Quietest:
     patience: int = 25
     """Losses in a row after which the walk returns to its best."""
     needs: ClassVar[Gives] = Gives.GRADIENTS
+    seeks: ClassVar[Seeks] = "quiet"
+    says: ClassVar[str] = "the smallest change that wins, from several starts (white box)"
 
     def __call__(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator]) -> None:
         """Race the starts of every row."""
         warm = bool((oracle.start != 0).any())
         starts = [oracle.start] if warm else [self._noise(clean, db, dice) for db in self.starts]
         runners: list[tuple[Tensor, Tensor]] = []
-        for start in starts:
-            delta, met = self._climb(oracle, clean, start)
+        for place, start in enumerate(starts):
+            delta, met = self._climb(oracle, clean, start, evenly=place >= len(starts) - self.even)
             runners.append(self._walk(oracle, delta, met, self.race[0]))
-        for round_, steps in enumerate(self.race[1:]):
+        later = self.race[1:2] if warm else self.race[1:]
+        for round_, steps in enumerate(later):
             runners = self._front(runners, self.keep[round_])
             runners = [self._walk(oracle, delta, radius < math.inf, steps) for delta, radius in runners]
 
@@ -68,21 +75,31 @@ class Quietest:
         shaped: Tensor = noise * scale
         return shaped
 
-    def _climb(self, oracle: Oracle, clean: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    def _climb(self, oracle: Oracle, clean: Tensor, start: Tensor, *, evenly: bool) -> tuple[Tensor, Tensor]:
         """Ascend the pull in growing steps until each row meets the goal; give where, and which rows did."""
         delta = start.clone()
-        step = clean.norm(dim=-1) * 10 ** (-self.stride_db / 20)
+        level = clean.norm(dim=-1)
+        drift, scatter = torch.zeros_like(clean), torch.zeros_like(clean)
         met = torch.zeros(len(clean), dtype=torch.bool)
-        for _ in range(self.climb):
+        for k in range(self.climb):
             left = (~met).nonzero()[:, 0]
             margin, slope = oracle.gradient(delta[left], left, pull=True)
             met[left] = margin > oracle.needed[left]
-            if bool(met.all()):
+            rows, up = left[~met[left]], unit(slope[~met[left]])
+            if not len(rows):
                 break
-            going = ~met[left]
-            rows = left[going]
-            delta[rows] += step[rows, None] * unit(slope[going])
-            step[rows] *= self.growth
+            if evenly:  # Adam (Kingma and Ba 2015, algorithm 1): each sample moves at its own pace
+                drift[rows] = 0.9 * drift[rows] + 0.1 * up
+                scatter[rows] = 0.999 * scatter[rows] + 0.001 * up**2
+                up = (
+                    drift[rows]
+                    / (1 - 0.9 ** (k + 1))
+                    / (scatter[rows] / (1 - 0.999 ** (k + 1))).sqrt().clamp_min(1e-12)
+                )
+                step = level[rows] * 10 ** (-self.even_db / 20) / math.sqrt(clean.shape[-1])
+            else:
+                step = level[rows] * 10 ** (-self.stride_db / 20) * self.growth**k
+            delta[rows] = oracle.project(delta[rows] + step[:, None] * up, rows)
         return delta, met
 
     def _walk(self, oracle: Oracle, start: Tensor, met: Tensor, steps: int) -> tuple[Tensor, Tensor]:
