@@ -33,7 +33,7 @@ from subterfuge.hearing.compare import compare
 from subterfuge.oracle import BudgetSpent, Oracle, answer_for, dice
 from subterfuge.outcome import Outcome, outcome_path
 from subterfuge.threat import LeastSNR, Maximise, Threat, Unlimited
-from subterfuge.victim import Gives, Victim
+from subterfuge.victim import Gives, Kind, Victim
 
 ROUNDS = 10
 """Most files that are judged for one clip."""
@@ -461,3 +461,34 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def score(clip: Clip | str | Path, victim: Victim, *, max_seconds: float = 600.0) -> dict[str, Any]:
+    """Say what a victim says of one sound: label, probabilities and scores by label, as plain JSON values.
+
+    Raises:
+        ClipError: the sound cannot be read.
+        VictimError: the victim died or answered nonsense.
+    """
+    clip = clip if isinstance(clip, Clip) else Clip.read(clip, max_seconds=max_seconds)
+    wave = torch.from_numpy(clip.mono(victim.sample_rate))[None]
+    with torch.no_grad():
+        index = int(victim.decide(wave)[0])
+        probabilities = victim.probabilities(wave)
+        scores = victim.scores(wave)[0] if victim.gives >= Gives.SCORES else None
+    if scores is not None and scores.ndim == 2:
+        scores = (scores > 0).sum(1)
+    by_label = [
+        None if row is None else dict(zip(victim.labels, row.tolist(), strict=True))
+        for row in (scores, None if probabilities is None else probabilities[0])
+    ]
+    kind = None if scores is None else "votes" if victim.kind is Kind.DUELS else str(victim.kind)
+    return {
+        "clip": clip.name,
+        "label": clip.label,
+        "predicted": victim.labels[index],
+        "probabilities": by_label[1],
+        "scores": by_label[0],
+        "kind": kind,
+        "warnings": list(clip.warnings),
+    }

@@ -92,3 +92,13 @@ def embedded_features() -> DemoTable:
 
 def _missing(path: Path) -> InputError:
     return InputError(f"{path} is missing: the demo's data come with the package, so install it again")
+
+DEMO: tuple[tuple[str, str, str | None], ...] = (
+    ("flu", "tru", None),
+    ("tru", "flu", None),
+    ("cel", "pia", None),
+    ("gac", "gel", None),
+    ("voi", "cel", None),
+    ("pia", "org", "confident=0.6"),
+)
+"""What the demo asks: class of the clip, target, and a goal other than targeted."""

@@ -1,0 +1,547 @@
+"""The command line: parse, one library call, print.
+
+Exit codes: 0 won or done; 1 a bar that the caller set was missed; 2 the user's mistake; 3 the search ended without a
+win; 4 the victim died; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from subterfuge.errors import InputError, SubterfugeError
+
+if TYPE_CHECKING:
+    from subterfuge.oracle import Oracle
+    from subterfuge.outcome import Outcome
+
+LOST = 3
+PATH = click.Path(path_type=Path)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output.")
+card_option = click.option("--victim", "card", required=True, type=PATH, help="The victim's card, a TOML file.")
+trust_option = click.option(
+    "--trust-pickle", is_flag=True, help="Load pickle and joblib models as they are, with whatever code they run."
+)
+seconds_option = click.option(
+    "--max-seconds", default=600.0, show_default=True, help="Refuse clips longer than this, before reading them."
+)
+device_option = click.option("--device", default="cpu", show_default=True, help="Where to compute: cpu or cuda.")
+threads_option = click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads of one computation."
+)
+
+
+class Group(click.Group):
+    """Commands in the order in which they are defined."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names in order."""
+        return list(self.commands)
+
+
+def examples(*lines: str) -> str:
+    """Lay out examples for the end of a help page."""
+    return "Examples:\n\n\b\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "subterfuge demo",
+        "subterfuge attack flute.wav --victim tuned.toml --target tru",
+        "subterfuge score *.wav --victim tuned.toml",
+    ),
+)
+@click.version_option(package_name="sonic-subterfuge", prog_name="subterfuge")
+def cli() -> None:
+    """How little must change in a sound before a classifier believes something else?"""
+
+
+@cli.command(
+    epilog=examples(
+        "subterfuge attack flute.wav --victim tuned.toml --target tru",
+        "subterfuge attack flute.wav --victim tuned.toml --target tru --goal confident=0.9",
+        "subterfuge attack *.wav --victim tuned.toml --attack pgd --limit snr=40 --out results/ --json",
+        "subterfuge attack flute.wav --victim tuned.toml --target tru -o climb=600 --seed 3",
+    )
+)
+@click.argument("clips", nargs=-1, required=True, type=PATH)
+@card_option
+@click.option("--target", help="The label that the victim is to answer.")
+@click.option(
+    "--goal",
+    metavar="GOAL",
+    help="targeted (default with --target), untargeted (default without), confident[=0.9] or maximise.",
+)
+@click.option("--attack", "by", default="quietest", show_default=True, help="Name of an attack; `subterfuge attacks`.")
+@click.option("-o", "knobs", multiple=True, metavar="KNOB=VALUE", help="A knob of the attack; may be repeated.")
+@click.option("--limit", metavar="snr=DB|peak=PART", help="What no candidate may exceed, as snr=40 or peak=0.001.")
+@click.option("--queries", type=int, help="Most clips through the victim that is searched on.")
+@click.option("--gradients", type=int, help="Most backward passes through it.")
+@click.option("--seconds", type=float, help="Most seconds of search; a run that they end is not repeatable.")
+@click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@click.option("--out", metavar="FILE|DIR", help="Where the result goes; CLIP-to-TARGET.EXT here by default.")
+@click.option("--control", default=20, show_default=True, help="Draws of noise to compare a win with; 0 for none.")
+@click.option("--keep-container", is_flag=True, help="Write a lossy source in kind, and not as 24-bit FLAC.")
+@click.option("--force", is_flag=True, help="Overwrite an existing result (never a clip).")
+@device_option
+@threads_option
+@trust_option
+@seconds_option
+@as_json
+def attack(
+    clips: tuple[Path, ...],
+    card: Path,
+    target: str | None,
+    goal: str | None,
+    by: str,
+    knobs: tuple[str, ...],
+    limit: str | None,
+    queries: int | None,
+    gradients: int | None,
+    seconds: float | None,
+    seed: int,
+    out: str | None,
+    control: int,
+    keep_container: bool,
+    force: bool,
+    device: str,
+    threads: int,
+    trust_pickle: bool,
+    max_seconds: float,
+    as_json: bool,
+) -> None:
+    """Change sounds so that the victim believes something else, and prove it on the files.
+
+    Every CLIP is attacked, its result written beside a record (FILE.outcome.json), read back, and the true victim
+    asked. The exit code is 0 when every file won and 3 when one did not.
+    """
+    from subterfuge.attacks import make_attack
+    from subterfuge.audio import Clip
+    from subterfuge.driver import attack as run
+    from subterfuge.threat import Budget, Threat, parse_goal, parse_limit
+    from subterfuge.victims import load_victim
+
+    threat = Threat(parse_goal(goal, target), parse_limit(limit), Budget(queries, gradients, seconds))
+    method = make_attack(by, _pairs(knobs))
+    _check_out(out, clips)
+    _threads(threads)
+    victim = load_victim(card, trust_pickle=trust_pickle, device=device)
+    loaded = [Clip.read(path, max_seconds=max_seconds) for path in clips]
+    outcomes = []
+    for clip in loaded:
+        with Watch(clip.name, quiet=as_json and not sys.stderr.isatty()) as watch:
+            outcome = run(
+                clip,
+                victim,
+                threat,
+                seed,
+                by=method,
+                out=out,
+                force=force,
+                keep_container=keep_container,
+                control=control,
+                progress=watch,
+                command=shlex.join(["subterfuge", *sys.argv[1:]]),
+            )
+        outcomes.append(outcome)
+        if not as_json:
+            _print_outcome(outcome)
+    if as_json:
+        records = [outcome.as_json() for outcome in outcomes]
+        _print_json(records[0] if len(records) == 1 else records)
+    elif len(outcomes) > 1:
+        _print_table_of(outcomes)
+    sys.exit(0 if all(outcome.won for outcome in outcomes) else LOST)
+
+
+@cli.command(
+    epilog=examples("subterfuge score *.wav --victim tuned.toml", "subterfuge score a.flac --victim t.toml --json")
+)
+@click.argument("clips", nargs=-1, required=True, type=PATH)
+@card_option
+@click.option("--top", default=3, show_default=True, type=click.IntRange(1), help="How many classes to show.")
+@device_option
+@threads_option
+@trust_option
+@seconds_option
+@as_json
+def score(
+    clips: tuple[Path, ...],
+    card: Path,
+    top: int,
+    device: str,
+    threads: int,
+    trust_pickle: bool,
+    max_seconds: float,
+    as_json: bool,
+) -> None:
+    """Say what the victim says of each CLIP."""
+    from subterfuge.driver import score as run
+    from subterfuge.victims import load_victim
+
+    _threads(threads)
+    victim = load_victim(card, trust_pickle=trust_pickle, device=device)
+    rows = [run(path, victim, max_seconds=max_seconds) for path in clips]
+    if as_json:
+        _print_json(rows[0] if len(rows) == 1 else rows)
+        return
+    cells = []
+    for row in rows:
+        numbers = row["probabilities"] or row["scores"] or {}
+        best = sorted(numbers.items(), key=lambda item: -item[1])[:top]
+        cells.append([row["clip"], row["predicted"], "  ".join(f"{label} {value:.3f}" for label, value in best)])
+    what = "probability" if rows[0]["probabilities"] else rows[0]["kind"] or "labels only"
+    _print_table(["clip", "predicted", what], cells)
+    _print_warnings(victim.warnings)
+
+
+@cli.command(epilog=examples("subterfuge attacks", "subterfuge attacks --json"))
+@as_json
+def attacks(as_json: bool) -> None:
+    """List the attacks and their knobs."""
+    from subterfuge.attacks import ATTACKS, knobs_of
+
+    if as_json:
+        _print_json(
+            {
+                name: {"says": kind.says, "needs": kind.needs.name.lower(), "knobs": _plain(knobs_of(kind))}
+                for name, kind in ATTACKS.items()
+            }
+        )
+        return
+    for name, kind in ATTACKS.items():
+        click.echo(f"{name}: {kind.says}; needs {kind.needs.name.lower()}")
+        for knob, value in knobs_of(kind).items():
+            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            click.echo(f"    -o {knob}={shown}")
+
+
+@cli.command(epilog=examples("subterfuge victims", "subterfuge victims --json"))
+@as_json
+def victims(as_json: bool) -> None:
+    """List the kinds of victim that a card can name, and their keys."""
+    from subterfuge.victims import LOADERS
+
+    if as_json:
+        _print_json(
+            {
+                kind: {"says": one.says, "runs_code": one.runs_code, "keys": sorted(one.keys)}
+                for kind, one in LOADERS.items()
+            }
+        )
+        return
+    for kind, one in LOADERS.items():
+        code = " (its card runs code)" if one.runs_code else ""
+        click.echo(f"{kind}: {one.says}{code}")
+        click.echo(f"    keys: {', '.join(sorted(one.keys))}; ! must be there")
+
+
+@cli.command(epilog=examples("subterfuge check tuned.toml", "subterfuge check tuned.toml flute.wav --json"))
+@click.argument("card", type=PATH)
+@click.argument("clips", nargs=-1, type=PATH)
+@device_option
+@threads_option
+@trust_option
+@seconds_option
+@as_json
+def check(
+    card: Path,
+    clips: tuple[Path, ...],
+    device: str,
+    threads: int,
+    trust_pickle: bool,
+    max_seconds: float,
+    as_json: bool,
+) -> None:
+    """Say whether the victim of a CARD is sound: its access, its twin, its gradients, its speed."""
+    from dataclasses import asdict
+
+    from subterfuge.audio import Clip
+    from subterfuge.victims import load_victim
+    from subterfuge.victims.check import check_victim
+
+    _threads(threads)
+    victim = load_victim(card, trust_pickle=trust_pickle, device=device)
+    waves = [Clip.read(path, max_seconds=max_seconds).mono(victim.sample_rate) for path in clips]
+    report = check_victim(victim, waves)
+    failed = any(finding.level == "failure" for finding in report.findings)
+    if as_json:
+        _print_json(_plain(asdict(report)))
+    else:
+        for finding in report.findings:
+            click.echo(f"{finding.level:8} {finding.name}: {finding.says}")
+        _print_warnings(victim.warnings)
+    sys.exit(4 if failed else 0)
+
+
+@cli.command(epilog=examples("subterfuge diff flute.wav flute-to-tru.wav", "subterfuge diff a.wav b.wav --json"))
+@click.argument("before", type=PATH)
+@click.argument("after", type=PATH)
+@click.option("--rate", type=int, help="Rate in Hz at which the mono folds are compared; that of BEFORE by default.")
+@seconds_option
+@as_json
+def diff(before: Path, after: Path, rate: int | None, max_seconds: float, as_json: bool) -> None:
+    """Measure how the sound AFTER differs from BEFORE."""
+    from dataclasses import asdict
+
+    from subterfuge.audio import Clip
+    from subterfuge.hearing.compare import compare
+
+    if rate is not None and not 1000 <= rate <= 384000:
+        raise InputError(f"--rate {rate}: a rate from 1000 to 384000 Hz was expected")
+    clean, changed = (Clip.read(path, max_seconds=max_seconds) for path in (before, after))
+    found = asdict(compare(clean, changed, rate))
+    if as_json:
+        _print_json(_plain(found))
+        return
+    units = {
+        "snr_db": ("SNR, mono fold", "dB"),
+        "file_snr_db": ("SNR, all channels", "dB"),
+        "peak": ("largest change", "of full scale"),
+        "level_db": ("level of the change", "dB of full scale"),
+        "zimtohrli_mos": ("zimtohrli MOS", "1 bad .. 5 no difference heard"),
+        "changed_share": ("samples changed", "of all"),
+        "rate_hz": ("compared at", "Hz"),
+    }
+    rows = [[units[key][0], _number(value), units[key][1]] for key, value in found.items()]
+    _print_table(["measure", "value", "unit"], rows)
+
+
+@cli.group()
+def data() -> None:
+    """Fetch data sets and studies."""
+
+
+@data.command(
+    "seed-study",
+    epilog=examples(
+        "subterfuge data seed-study --to study",
+        "subterfuge data seed-study --to study --from ~/copies/seed-study",
+    ),
+)
+@click.option("--to", "to", required=True, type=PATH, help="The folder to fill.")
+@click.option("--from", "source", type=PATH, help="A local copy of the study, or of IRMAS-TrainingData.")
+@click.option("--force", is_flag=True, help="Overwrite files that differ.")
+@as_json
+def seed_study(to: Path, source: Path | None, force: bool, as_json: bool) -> None:
+    """Fetch the original study's models, results and clips, checked, and write three ready cards."""
+    from dataclasses import asdict
+
+    from subterfuge.training.seed_study import fetch_seed_study
+
+    with Watch("seed-study", quiet=as_json) as watch:
+        report = fetch_seed_study(to, source=source, force=force, progress=watch.bytes)
+    if as_json:
+        _print_json(_plain(asdict(report)))
+        return
+    click.echo(f"{len(report.fetched)} files fetched, {len(report.kept)} already there, in {report.folder}")
+    if report.advice:
+        click.echo(report.advice)
+    click.echo("cards: " + ", ".join(str(path) for path in report.cards))
+
+
+@cli.command(epilog=examples("subterfuge demo", "subterfuge demo --out somewhere"))
+@click.option("--out", default="demo-out", show_default=True, type=PATH, help="Folder of the results, written anew.")
+@as_json
+def demo(out: Path, as_json: bool) -> None:
+    """Fool the embedded classifier on embedded clips, and prove it on the files (a minute or two)."""
+    from subterfuge.driver import attack as run
+    from subterfuge.threat import Threat, parse_goal
+    from subterfuge.training.demo_data import DEMO, embedded_card, embedded_clips
+    from subterfuge.victims import load_victim
+
+    _threads(1)
+    victim = load_victim(embedded_card())
+    clips = {path.name[1:4]: path for path in embedded_clips()}
+    outcomes = []
+    if not as_json:
+        click.echo(f"victim: {embedded_card()}\nclips:  {clips['cel'].parent}\n")
+    for source, target, goal in DEMO:
+        with Watch(f"{source} -> {target}", quiet=as_json) as watch:
+            threat = Threat(parse_goal(goal, target))
+            where = out / f"{clips[source].stem}-to-{target}-{threat.goal.name}{clips[source].suffix}"
+            command = f"subterfuge attack {clips[source].name} --victim victim.toml --target {target}"
+            command += f" --goal {goal}" if goal else ""
+            outcomes.append(run(clips[source], victim, threat, out=where, force=True, progress=watch, command=command))
+    if as_json:
+        _print_json([outcome.as_json() for outcome in outcomes])
+    else:
+        _print_table_of(outcomes)
+        click.echo(f"\nThe sounds and their records are in {out}. Compare by ear:")
+        click.echo(f"  {outcomes[0].clip['path']}\n  {outcomes[0].file}")
+        click.echo("This victim and these clips are a stand-in to try the set-up on, not a study of IRMAS.")
+    sys.exit(0 if all(outcome.won for outcome in outcomes) else LOST)
+
+
+class Watch:
+    """Tells of progress on standard error: one line that changes on a terminal, a line every ten seconds elsewhere."""
+
+    def __init__(self, name: str, *, quiet: bool = False) -> None:
+        self._name, self._quiet = name, quiet
+        self._terminal = sys.stderr.isatty()
+        self._told = time.monotonic()
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._terminal and not self._quiet:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def __call__(self, oracle: Oracle) -> None:
+        """Tell where a search stands."""
+        won = bool(oracle.won[0])
+        state = f"wins at {float(oracle.snr_db(oracle.best)[0]):.1f} dB" if won else "no win yet"
+        spent = f"{oracle.gradients[0]} gradients, {oracle.queries[0]} queries"
+        self._say(f"{self._name}: {state}, margin {float(oracle.best_margin[0]):.3g}, {spent}, {oracle.seconds:.0f} s")
+
+    def bytes(self, place: str, done: int, total: int) -> None:
+        """Tell how much of a file has come."""
+        self._say(f"{place}: {done / 1e6:.1f} of {total / 1e6:.1f} MB")
+
+    def _say(self, text: str) -> None:
+        if self._quiet:
+            return
+        if self._terminal:
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+        elif time.monotonic() - self._told > 10:
+            self._told = time.monotonic()
+            click.echo(text, err=True)
+
+
+def _threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _pairs(knobs: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in knobs:
+        knob, equals, value = text.partition("=")
+        if not equals or not knob:
+            raise InputError(f"-o {text}: KNOB=VALUE was expected, such as -o climb=600")
+        pairs[knob] = value
+    return pairs
+
+
+def _check_out(out: str | None, clips: Sequence[Path]) -> None:
+    if out is not None and len(clips) > 1 and not (Path(out).is_dir() or out.endswith("/")):
+        raise InputError(f"--out {out}: {len(clips)} clips need a folder; end it with a slash, or name one that exists")
+    stems = [path.stem for path in clips]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise InputError(f"two clips are called {twice[0]}: their results would have one name; attack them one by one")
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    goal = outcome.target or "anything else"
+    if outcome.already:
+        click.echo(f"{outcome.clip['name']}: {goal} already; copied unchanged to {outcome.file}")
+    elif outcome.won:
+        mos = "" if outcome.zimtohrli_mos is None else f", zimtohrli MOS {outcome.zimtohrli_mos:.2f}"
+        click.echo(
+            f"{outcome.clip['name']}: {outcome.predicted_before} -> {outcome.predicted}"
+            f"{_percent(outcome.probability)}, {_number(outcome.snr_db)} dB SNR{mos}, {outcome.seconds:.0f} s"
+        )
+        if outcome.control is not None:
+            same, level = outcome.control["same_level_and_spectrum"], outcome.control["white_noise_snr_db"]
+            alone = "never reaches it" if level is None else f"reaches it at {level:.0f} dB"
+            click.echo(
+                f"  noise of the same level and spectrum: {same['hits']} of {same['draws']}; white noise {alone}"
+            )
+        click.echo(f"  {outcome.file}")
+    else:
+        click.echo(f"{outcome.clip['name']}: lost, the victim still says {outcome.predicted}; {outcome.advice}")
+    _print_warnings(outcome.warnings)
+
+
+def _percent(p: float | None) -> str:
+    return "" if p is None else f" ({100 * p:.1f} %)"
+
+
+def _print_table_of(outcomes: Sequence[Outcome]) -> None:
+    rows = []
+    for one in outcomes:
+        noise = "" if one.control is None else _number(one.control["white_noise_snr_db"], nothing="never")
+        rows.append(
+            [
+                one.clip["name"],
+                f"{one.predicted_before} -> {one.target or 'other'}",
+                "won" if one.won else "lost",
+                one.predicted,
+                "" if one.probability is None else f"{one.probability:.2f}",
+                _number(one.snr_db) if one.won else "",
+                noise,
+                "" if one.zimtohrli_mos is None or not one.won else f"{one.zimtohrli_mos:.2f}",
+                f"{one.seconds:.0f}",
+            ]
+        )
+    heads = ["clip", "goal", "", "file says", "P", "SNR dB", "white noise dB", "MOS", "s"]
+    _print_table(heads, rows)
+
+
+def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads, box=SIMPLE)
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _print_warnings(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        click.echo(f"  note: {warning}", err=True)
+
+
+def _number(value: float | None, nothing: str = "-") -> str:
+    if value is None:
+        return nothing
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    from subterfuge.outcome import finite
+
+    return json.loads(json.dumps(finite(value), default=str))
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=1, allow_nan=False))
+
+
+def guarded(run: Callable[[], Any]) -> int:
+    """Run a command; turn errors into one paragraph and an exit code."""
+    try:
+        run()
+    except SubterfugeError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; nothing half-written was left", err=True)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(guarded(lambda: cli.main(standalone_mode=False)))
