@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from subterfuge.victim import Victim
 from subterfuge.victims.card import Card, read_card
 
-__all__ = ["LOADERS", "Card", "load_victim", "read_card"]
+if TYPE_CHECKING:
+    from subterfuge.victims.check import Finding, Report, check_victim
+    from subterfuge.victims.python import PythonVictim
+    from subterfuge.victims.torch_module import TorchVictim
+
+__all__ = [
+    "LOADERS",
+    "Card",
+    "Finding",
+    "PythonVictim",
+    "Report",
+    "TorchVictim",
+    "check_victim",
+    "load_victim",
+    "read_card",
+]
 
 
 @dataclass(frozen=True)
@@ -18,10 +34,11 @@ class Loader:
     """How one kind of card becomes a victim."""
 
     module: str
-    """Where `KEYS` and `load(card, trust_pickle=...)` stand."""
+    """Where `KEYS` and `load(card, trust_pickle=..., device=...)` stand."""
     says: str
     """One line for a user."""
     runs_code: bool
+    """Whether loading a card runs code that the card names."""
 
     @property
     def keys(self) -> Mapping[str, type]:
@@ -42,22 +59,63 @@ LOADERS: dict[str, Loader] = {
         "a scikit-learn classifier or pipeline on a named features recipe",
         False,
     ),
-    "torch": Loader("subterfuge.victims.torch_module", "a torch module: a factory function and safetensors", True),
-    "python": Loader("subterfuge.victims.python", "any Python function of a waveform: scores, or only a label", True),
+    "torch": Loader(
+        "subterfuge.victims.torch_module",
+        "a torch module: a factory function, whose code is run, and safetensors",
+        True,
+    ),
+    "python": Loader(
+        "subterfuge.victims.python",
+        "any Python function of a waveform, which is run: scores, or only a label",
+        True,
+    ),
 }
 
 
-def load_victim(card: str | Path, *, trust_pickle: bool = False) -> Victim:
-    """Load the victim that a card tells of.
+class _Keys(Mapping[str, Mapping[str, type]]):
+    """The keys of each kind; only the kind that is asked for is imported."""
+
+    def __getitem__(self, kind: str) -> Mapping[str, type]:
+        return LOADERS[kind].keys
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(LOADERS)
+
+    def __len__(self) -> int:
+        return len(LOADERS)
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in LOADERS
+
+
+def load_victim(card: str | Path, *, trust_pickle: bool = False, device: str = "cpu") -> Victim:
+    """Load the victim that a card tells of. Of the kinds ``torch`` and ``python`` this runs the code that it names.
 
     Args:
         card: path of a TOML card.
         trust_pickle: load pickle and joblib model files as they are, with whatever code they run.
+        device: where a torch module computes, "cpu" or "cuda". A scikit-learn model's twin computes its features where
+            the waves are.
 
     Raises:
         CardError: the card, or a file that it names, is missing or wrong.
         UntrustedModel: a model file wants to run code.
+        InputError: the device is not there.
     """
-    kinds = {kind: loader.keys for kind, loader in LOADERS.items()}
-    read = read_card(Path(card), kinds)
-    return LOADERS[read.kind].load(read, trust_pickle=trust_pickle)
+    read = read_card(Path(card), _Keys())
+    return LOADERS[read.kind].load(read, trust_pickle=trust_pickle, device=device)
+
+
+_LAZY = {
+    "Finding": "subterfuge.victims.check",
+    "PythonVictim": "subterfuge.victims.python",
+    "Report": "subterfuge.victims.check",
+    "TorchVictim": "subterfuge.victims.torch_module",
+    "check_victim": "subterfuge.victims.check",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

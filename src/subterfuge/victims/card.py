@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ WORDS = {
     list: "a list of texts",
     float: "a number",
     bool: "true or false",
+    dict: "a table",
 }
 
 
@@ -77,14 +78,12 @@ class Card:
         """Give the path of a file that the card names.
 
         Raises:
-            CardError: it is not there.
+            CardError: it is not there, or is a folder.
         """
         path = self.folder / str(self.values[key])
-        if not path.exists():
-            raise CardError(
-                f'{self.path}: {key} = "{self.values[key]}", but there is no file {path}; '
-                "paths on a card are relative to the card"
-            )
+        if not path.is_file():
+            what = "that is a folder" if path.is_dir() else f"there is no file {path}"
+            raise self.fail(f'{key} = "{self.values[key]}", but {what}; paths on a card are relative to the card')
         return path
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -108,17 +107,21 @@ def read_card(path: Path, kinds: Mapping[str, Mapping[str, type]]) -> Card:
             of another type, or is missing.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise CardError(f"there is no card {path}; give the path of a victim's .toml file") from None
     except IsADirectoryError:
         raise CardError(f"{path} is a folder; give the path of a victim's .toml file in it") from None
-    except (OSError, UnicodeDecodeError) as reason:
-        raise CardError(f"{path} cannot be read as a card: {reason}") from None
     except tomllib.TOMLDecodeError as reason:
         raise CardError(f"{path} is no TOML: {reason}") from None
+    except RecursionError:
+        raise CardError(f"{path} cannot be read as a card: it is nested too deeply") from None
+    except (OSError, ValueError) as reason:
+        raise CardError(f"{path} cannot be read as a card: {reason}") from None
+    if values.get("schema", SCHEMA) != SCHEMA and isinstance(values["schema"], int):
+        raise CardError(f"{path}: schema = {values['schema']}; this version reads schema = {SCHEMA}")
     kind = values.get("kind")
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         given = "has no kind" if kind is None else f"says kind = {kind!r}"
         raise CardError(f"{path} {given}; {nearest(str(kind), kinds)}")
     extra = {key.rstrip("!"): wanted for key, wanted in kinds[kind].items()}
@@ -136,25 +139,27 @@ def read_card(path: Path, kinds: Mapping[str, Mapping[str, type]]) -> Card:
     for key in must:
         if key not in values:
             raise CardError(f"{path} lacks the key '{key}', {WORDS[known[key]]}, which a card of kind \"{kind}\" needs")
-    if values["schema"] != SCHEMA:
-        raise CardError(f"{path}: schema = {values['schema']}; this version reads schema = {SCHEMA}")
     if not 1000 <= values["sample_rate"] <= 384000:
         raise CardError(f"{path}: sample_rate = {values['sample_rate']}; a rate from 1000 to 384000 Hz was expected")
-    _check_labels(path, values.get("labels"))
+    fault = check_labels(values["labels"]) if "labels" in values else None
+    if not fault and not str(values.get("name", path.stem)).strip():
+        fault = "name is empty; it is what reports call the victim"
+    if fault:
+        raise CardError(f"{path}: {fault}")
     return Card(path, values)
 
 
-def _check_labels(path: Path, labels: Any) -> None:
-    if labels is None:
-        return
+def check_labels(labels: Sequence[Any]) -> str | None:
+    """Say in a sentence what is wrong with a list of labels, or give None."""
     wrong = [label for label in labels if not isinstance(label, str) or not label.strip()]
     if wrong:
-        raise CardError(f"{path}: labels holds {wrong[0]!r}; every label must be a text, and not an empty one")
+        return f"labels holds {wrong[0]!r}; every label must be a text, and not an empty one"
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
-        raise CardError(f"{path}: the label '{twice[0]}' stands twice in labels; each label stands for one class")
+        return f"the label '{twice[0]}' stands twice in labels; each label stands for one class"
     if len(labels) < 2:
-        raise CardError(f"{path}: labels has {len(labels)} entries; a classifier has two classes or more")
+        return f"labels has {len(labels)} entries; a classifier has two classes or more"
+    return None
 
 
 def fingerprint_of(*parts: str | bytes) -> str:

@@ -17,6 +17,8 @@ Filter = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 def reduce_noise(wave: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
     """Give `noisereduce.reduce_noise(y, sr)` of one mono wave (T,): its non-stationary spectral gate.
 
+    Of digital silence noisereduce makes NaN, 0 by 0; here it stays silence.
+
     Raises:
         MissingExtra: the package noisereduce is not installed.
     """
@@ -27,6 +29,8 @@ def reduce_noise(wave: NDArray[np.float32], sample_rate: int) -> NDArray[np.floa
             'this victim\'s card says preprocess = "noisereduce", and the package noisereduce is not installed; '
             "install it with: pip install 'sonic-subterfuge[denoise]'"
         ) from None
+    if not wave.any():
+        return wave
     reduced: NDArray[np.float32] = noisereduce.reduce_noise(y=wave, sr=sample_rate)
     return reduced
 

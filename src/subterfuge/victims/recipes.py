@@ -27,6 +27,8 @@ class Recipe:
     features: int
     says: str
     """One line for a user."""
+    stepped: tuple[int, ...] = ()
+    """Places of features that move in steps, so that the twin's gradient of them is that of a smooth stand-in."""
 
 
 def true_librosa_mean_25(wave: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
@@ -54,5 +56,6 @@ RECIPES: dict[str, Recipe] = {
         librosa_mean_25,
         25,
         "mean over frames of librosa's rms, centroid, bandwidth, rolloff, zero crossings and 20 MFCC",
+        stepped=(3, 4),
     ),
 }

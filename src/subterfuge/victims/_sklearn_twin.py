@@ -1,0 +1,78 @@
+"""The twin that is searched on: recipe, scaler and classifier in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from subterfuge.victim import Gives, Kind, Victim
+from subterfuge.victims.preprocess import Filter, straight_through
+from subterfuge.victims.recipes import Recipe
+from subterfuge.victims.twins import Twin
+
+
+@dataclass(frozen=True, eq=False)
+class SklearnTwin:
+    """The model in torch: recipe, scaler and classifier, with gradients from the wave to the scores.
+
+    Features are computed where the wave is, in its precision, the rest on the CPU in float64.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    sample_rate: int
+    fingerprint: str
+    recipe: Recipe
+    head: Twin
+    before: Filter | None
+    warnings: tuple[str, ...] = ()
+    gives: Gives = Gives.GRADIENTS
+    twin: Victim | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What `scores` are: the head's."""
+        return self.head.kind
+
+    def features(self, wave: Tensor) -> Tensor:
+        """Give the features of waves (N, T), shape (N, F), before any scaling."""
+        if self.before is not None:
+            wave = straight_through(wave, self.before, self.sample_rate)
+        return self.recipe.twin(wave, self.sample_rate)
+
+    def decide(self, wave: Tensor) -> Tensor:
+        """Give what the estimator's ``predict`` would answer, int64 (N,)."""
+        with torch.no_grad():
+            return self.head.decide(self.features(wave)).to(wave.device)
+
+    def scores(self, wave: Tensor) -> Tensor:
+        """Give the smooth scores that gradients go through, (N, K) or duels (N, K, K)."""
+        return self.head.scores(self.features(wave)).to(wave.device)
+
+    def probabilities(self, wave: Tensor) -> Tensor | None:
+        """Give the model's probabilities (N, K), or None."""
+        chances = self.head.probabilities(self.features(wave))
+        return None if chances is None else chances.to(wave.device)
+
+    def unfiltered(self) -> SklearnTwin:
+        """Give the twin without its filter, whose gradient is not its own."""
+        return replace(self, before=None)
+
+    def without_stand_ins(self, at: Tensor) -> Callable[[Tensor], Tensor]:
+        """Give a function like the `scores` of `unfiltered`, whose gradient is its own slope near waves (N, T).
+
+        Features that the recipe calls stepped are held at their values at `at`.
+        """
+        with torch.no_grad():
+            held = self.recipe.twin(at, self.sample_rate)
+        steps = torch.zeros(self.recipe.features, dtype=torch.bool, device=at.device)
+        steps[list(self.recipe.stepped)] = True
+
+        def scores(wave: Tensor) -> Tensor:
+            x = self.recipe.twin(wave, self.sample_rate)
+            return self.head.scores(torch.where(steps, held, x))
+
+        return scores
