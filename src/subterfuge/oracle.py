@@ -77,6 +77,8 @@ class Oracle:
         focus: the class that each row's goal is about, int64, shape (N,).
         grid: the step in which the file can hold a change of the mono fold, shape (N,), 0 for no rounding.
         cutoff_hz: changes above it do not reach the file, which has a lower rate or a resampler between.
+        ask_decision: count as a win only what the victim also decides for the goal, because its decision does not
+            follow from its scores (a calibrated vote, say).
         seeks: what makes one win better than another: less energy (``quiet``) or a larger margin (``margin``).
         progress: called with the oracle a few times a second.
         clock: seconds, for the budget.
@@ -91,6 +93,7 @@ class Oracle:
         *,
         grid: Sequence[float] | None = None,
         cutoff_hz: float | None = None,
+        ask_decision: bool = False,
         seeks: Seeks = "quiet",
         progress: Callable[[Oracle], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -103,6 +106,7 @@ class Oracle:
         self._norm = clean.norm(dim=-1)
         self._grid = torch.tensor(list(grid or [0.0] * rows), dtype=clean.dtype, device=clean.device)[:, None]
         self._seeks = seeks
+        self._ask_decision = ask_decision
         self._band = None if cutoff_hz is None else passband(clean.shape[-1], victim.sample_rate, cutoff_hz).to(clean)
         self._progress = progress
         self._clock = clock
@@ -119,6 +123,8 @@ class Oracle:
         self.best_size = torch.full((rows,), math.inf, dtype=torch.float64)
         self.best_margin = torch.full((rows,), -math.inf, dtype=torch.float64)
         self.won = torch.zeros(rows, dtype=torch.bool)
+        self.met = torch.zeros(rows, dtype=torch.bool)
+        """Whether each row's latest candidate was a win, shape (N,)."""
         self.queries = [0] * rows
         self.gradients = [0] * rows
         self.out_of_time = False
@@ -278,6 +284,10 @@ class Oracle:
         self._last[rows] = margin
         size = admitted.norm(dim=-1).double().cpu()
         wins = margin > self.needed[rows]
+        if self._ask_decision and bool(wins.any()):
+            said = self._victim.decide(self._clean[rows] + admitted)
+            wins &= self._threat.goal.reached(said, None, self._focus[rows]).cpu()
+        self.met[rows] = wins
         further = margin > self.best_margin[rows]
         if self._seeks == "quiet":
             better = torch.where(wins, size < self.best_size[rows], further & ~self.won[rows])

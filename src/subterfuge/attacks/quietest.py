@@ -83,8 +83,8 @@ class Quietest:
         met = torch.zeros(len(clean), dtype=torch.bool)
         for k in range(self.climb):
             left = (~met).nonzero()[:, 0]
-            margin, slope = oracle.gradient(delta[left], left, pull=True)
-            met[left] = margin > oracle.needed[left]
+            _, slope = oracle.gradient(delta[left], left, pull=True)
+            met[left] = oracle.met[left]
             rows, up = left[~met[left]], unit(slope[~met[left]])
             if not len(rows):
                 break
@@ -112,9 +112,9 @@ class Quietest:
         if not len(rows):
             return best, radius
         for k in range(steps):
-            margin, slope = oracle.gradient(delta[rows], rows)
+            _, slope = oracle.gradient(delta[rows], rows)
             cool = 0.5 * (1 + math.cos(math.pi * k / steps)) * stride[rows]
-            win = (margin > oracle.needed[rows]).to(delta.device)
+            win = oracle.met[rows].to(delta.device)
             size = delta[rows].norm(dim=-1)
             quieter = win & (size < radius[rows])
             best[rows[quieter]] = delta[rows[quieter]]

@@ -14,6 +14,7 @@ from subterfuge.audio.chunks import missing_bytes
 from subterfuge.audio.grid import BITS, dtype_for, is_lossy
 from subterfuge.errors import ClipError
 
+HOURS_24 = 86_400.0
 MAX_SECONDS = 600.0
 MIN_SAMPLES = 32
 MAX_CHANNELS = 32
@@ -47,6 +48,10 @@ def read_sound(path: Path, max_seconds: float) -> Sound:
             rate or number of channels, or holds samples that are no numbers.
     """
     _check_place(path)
+    if not 0 < max_seconds <= HOURS_24:
+        raise ClipError(
+            f"--max-seconds {max_seconds:g}: the longest clip that is read, up to {HOURS_24:g} (24 hours), was expected."
+        )
     try:
         with soundfile.SoundFile(str(path)) as file:
             if file.format == "SDS":

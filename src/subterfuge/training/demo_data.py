@@ -93,6 +93,7 @@ def embedded_features() -> DemoTable:
 def _missing(path: Path) -> InputError:
     return InputError(f"{path} is missing: the demo's data come with the package, so install it again")
 
+
 DEMO: tuple[tuple[str, str, str | None], ...] = (
     ("flu", "tru", None),
     ("tru", "flu", None),

@@ -37,6 +37,11 @@ class SklearnTwin:
         """What `scores` are: the head's."""
         return self.head.kind
 
+    @property
+    def jumps(self) -> bool:
+        """Whether the model decides by numbers that jump, so that `decide` does not follow from `scores`."""
+        return self.head.jumps
+
     def features(self, wave: Tensor) -> Tensor:
         """Give the features of waves (N, T), shape (N, F), before any scaling."""
         if self.before is not None:

@@ -89,7 +89,8 @@ class SklearnVictim:
     def features(self, wave: Tensor) -> NDArray[np.float64]:
         """Give the features of waves (N, T), shape (N, F), as the estimator takes them."""
         rows = wave.detach().cpu().to(torch.float32).numpy()
-        return self._safely("its features", lambda: self._features(rows))
+        features: NDArray[np.float64] = self._safely("its features", lambda: self._features(rows))
+        return features
 
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of what ``predict`` answers, int64 (N,)."""

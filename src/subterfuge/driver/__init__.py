@@ -1,0 +1,220 @@
+"""The one driver: a clip meets a victim under a threat, and the written file is judged.
+
+The search runs on the victim's twin where it has one. Whatever the search believes, only the judge decides: the file is
+written, read back as the victim's users would, and the true victim asked once. Where rounding or resampling killed a
+win, the search goes on with a wider margin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from subterfuge.attacks import Attack, knobs_of, make_attack
+from subterfuge.audio import MAX_SECONDS, Clip
+from subterfuge.audio.place import check_target
+from subterfuge.driver.control import control_of
+from subterfuge.driver.judge import Judged, ask
+from subterfuge.driver.place import place_for, publish
+from subterfuge.driver.record import advice_for, clip_record, goal_text, limit_text, name_of, versions, victim_record
+from subterfuge.driver.search import Search
+from subterfuge.errors import AttackError, ClipError
+from subterfuge.hearing.compare import compare
+from subterfuge.oracle import Oracle
+from subterfuge.outcome import Outcome
+from subterfuge.threat import LeastSNR, Maximise, Threat, Unlimited
+from subterfuge.victim import Gives, Kind, Victim
+
+LOUDEST_MAXIMISE = LeastSNR(40.0)
+"""The limit of a goal without an end, where none was given."""
+QUIET = 1e-5
+"""Peak below which a clip is near-silent: a change of one 16-bit step is louder."""
+
+
+def attack(
+    clip: Clip | str | Path,
+    victim: Victim,
+    threat: Threat | None = None,
+    seed: int = 0,
+    *,
+    by: Attack | str = "quietest",
+    out: str | Path | None = None,
+    force: bool = False,
+    keep_container: bool = False,
+    control: int = 20,
+    progress: Callable[[Oracle], None] | None = None,
+    command: str | None = None,
+) -> Outcome:
+    """Change a sound as little as the threat asks for, write it, and prove the change on the written file.
+
+    Args:
+        clip: a sound, or the path of one.
+        victim: whom to fool.
+        threat: goal, limit and budget; by default untargeted, without a limit.
+        seed: of everything random.
+        by: an attack, or its name in `subterfuge.attacks.ATTACKS`.
+        out: file or folder of the result; by default ``CLIP-to-TARGET.EXT`` in the current folder.
+        force: overwrite an existing result (never the clip itself).
+        keep_container: write a lossy source in kind, and not as 24-bit FLAC.
+        control: draws of noise that the win is compared with; 0 for none.
+        progress: called with the oracle a few times a second.
+        command: how a user can repeat this, for the record.
+
+    Returns:
+        The outcome, which is also written beside the sound where the attack won.
+
+    Raises:
+        InputError: a clip, a threat, an attack or an output that cannot be; nothing is written.
+        VictimError: the victim died or answered nonsense.
+    """
+    clip = clip if isinstance(clip, Clip) else Clip.read(clip)
+    threat = threat or Threat()
+    method = make_attack(by) if isinstance(by, str) else by
+    notes = [*clip.warnings, *victim.warnings]
+    if isinstance(threat.goal, Maximise) and isinstance(threat.limit, Unlimited):
+        threat = Threat(threat.goal, LOUDEST_MAXIMISE, threat.budget)
+        notes.append(f"the goal maximise has no end, so a limit was set: snr={LOUDEST_MAXIMISE.snr_db:g}")
+    _check_fit(method, victim, threat)
+    wave = _heard(clip, victim.sample_rate, notes)
+    clean = torch.from_numpy(wave)[None]
+    said = int(victim.decide(clean)[0])
+    focus = threat.goal.focus(victim.labels, said)
+    before = ask(victim, threat, clean, focus)
+    target = None if threat.goal.name == "untargeted" else victim.labels[focus]
+    place = place_for(clip, target, out, force, keep_container)
+    if victim.twin is not None:
+        notes.extend(victim.twin.warnings)
+    already = before.reached and not isinstance(threat.goal, Maximise)
+    search = Search(clip, victim, threat, method, clean, focus, seed, progress)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".subterfuge-") as folder:
+        judged: Judged | None
+        if already:
+            notes.append(f"the clip is {target} already: it comes back unchanged, and counts in no median")
+            judged = search.judge(torch.zeros_like(clean), Path(folder), keep_container, notes)
+        else:
+            judged = search.run(Path(folder), keep_container, notes)
+        won = judged is not None and judged.verdict.reached
+        after = judged.verdict if judged is not None else ask(victim, threat, clean + search.oracle.best, focus)
+        changed = judged.clip if judged is not None else clip.add(search.oracle.best[0].numpy(), victim.sample_rate)
+        difference = compare(clip, changed, victim.sample_rate)
+        noise = None
+        if won and not already and control:
+            noise = control_of(clip, victim, threat, judged, wave, focus, seed, control)
+        final = None
+        if won and judged is not None:
+            final = place.with_suffix(judged.file.suffix)
+            check_target(final, clip.path, force)
+            digest = hashlib.sha256(judged.file.read_bytes()).hexdigest()
+        oracle = search.oracle
+        outcome = Outcome(
+            won=won,
+            goal=goal_text(threat),
+            target=target,
+            predicted_before=before.label,
+            predicted=after.label,
+            probability_before=before.probability,
+            probability=after.probability,
+            snr_db=difference.snr_db,
+            file_snr_db=difference.file_snr_db,
+            peak=difference.peak or 0.0,
+            zimtohrli_mos=difference.zimtohrli_mos,
+            queries=oracle.queries[0],
+            gradients=oracle.gradients[0],
+            judgements=search.judgements,
+            seconds=round(oracle.seconds, 3),
+            margin=float(oracle.best_margin[0]),
+            twin_gap=search.gap([clean] if judged is None else [clean, torch.from_numpy(judged.wave)[None]]),
+            control=noise,
+            attack=name_of(method),
+            knobs=knobs_of(method),
+            limit=limit_text(threat),
+            budget=asdict(threat.budget),
+            seed=seed,
+            repeatable=not oracle.out_of_time,
+            file=None if final is None else str(final),
+            file_sha256=None if final is None else digest,
+            clip=clip_record(clip),
+            victim=victim_record(victim),
+            already=already,
+            warnings=tuple(dict.fromkeys(notes)),
+            advice=None if won else advice_for(method, threat, victim, oracle, after),
+            history=tuple(asdict(step) for step in oracle.history[0]),
+            versions=versions(),
+            command=command,
+        )
+        if final is not None and judged is not None:
+            publish(judged.file, final, outcome)
+    return outcome
+
+
+def _check_fit(method: Attack, victim: Victim, threat: Threat) -> None:
+    name = name_of(method)
+    on = victim.twin if victim.twin is not None else victim
+    if on.gives < method.needs:
+        why = getattr(victim, "no_twin", None)
+        because = f" ({why})" if why else ""
+        raise AttackError(
+            f"the attack {name} needs {method.needs.name.lower()}, and the victim {victim.name} gives "
+            f"{on.gives.name.lower()} only{because}; try an attack that needs less, such as noise"
+        )
+    if method.seeks == "margin" and isinstance(threat.limit, Unlimited):
+        raise AttackError(f"{name} looks for the largest margin inside a limit, and there is none; add --limit snr=40")
+
+
+def _heard(clip: Clip, rate: int, notes: list[str]) -> NDArray[np.float32]:
+    top = float(np.max(np.abs(clip.samples), initial=0.0))
+    if clip.is_silent or top == 0:
+        raise ClipError(f"{clip.name} is digital silence: every sample is zero, so no change is quiet beside it")
+    if top < QUIET:
+        raise ClipError(
+            f"{clip.name} is near-silent: its peak is {20 * math.log10(top):.0f} dB of full scale, and {QUIET:g} "
+            f"({20 * math.log10(QUIET):.0f} dB) or more was expected; raise its level first"
+        )
+    wave = clip.mono(rate)
+    if not np.any(wave):
+        raise ClipError(f"{clip.name}: its channels cancel, so the mono fold that the victim hears is silence")
+    if clip.channels > 1:
+        notes.append(f"the victim hears the mean of {clip.channels} channels")
+    if clip.sample_rate != rate:
+        notes.append(f"the victim hears {clip.sample_rate} Hz resampled to {rate} Hz")
+    return wave
+
+
+def score(clip: Clip | str | Path, victim: Victim, *, max_seconds: float = MAX_SECONDS) -> dict[str, Any]:
+    """Say what a victim says of one sound: label, probabilities and scores by label, as plain JSON values.
+
+    Raises:
+        ClipError: the sound cannot be read.
+        VictimError: the victim died or answered nonsense.
+    """
+    clip = clip if isinstance(clip, Clip) else Clip.read(clip, max_seconds=max_seconds)
+    wave = torch.from_numpy(clip.mono(victim.sample_rate))[None]
+    with torch.no_grad():
+        index = int(victim.decide(wave)[0])
+        probabilities = victim.probabilities(wave)
+        scores = victim.scores(wave)[0] if victim.gives >= Gives.SCORES else None
+    if scores is not None and scores.ndim == 2:
+        scores = (scores > 0).sum(1)
+    by_label = [
+        None if row is None else dict(zip(victim.labels, row.tolist(), strict=True))
+        for row in (scores, None if probabilities is None else probabilities[0])
+    ]
+    kind = None if scores is None else "votes" if victim.kind is Kind.DUELS else str(victim.kind)
+    return {
+        "clip": clip.name,
+        "label": clip.label,
+        "predicted": victim.labels[index],
+        "probabilities": by_label[1],
+        "scores": by_label[0],
+        "kind": kind,
+        "warnings": list(clip.warnings),
+    }

@@ -1,0 +1,59 @@
+"""The judge: what the true victim says of a sound that was written and read back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from subterfuge.audio import Clip
+from subterfuge.errors import VictimError
+from subterfuge.threat import Threat
+from subterfuge.victim import Victim
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the true victim says of a sound."""
+
+    index: int
+    label: str
+    probability: float | None
+    """Of the class that the goal is about."""
+    probabilities: Tensor | None
+    reached: bool
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A written file, what the victim's users hear of it, and the verdict."""
+
+    clip: Clip
+    file: Path
+    wave: NDArray[np.float32]
+    verdict: Verdict
+
+
+def ask(victim: Victim, threat: Threat, wave: Tensor, focus: int) -> Verdict:
+    """Ask the true victim once about one wave (1, T).
+
+    Raises:
+        VictimError: it died, or answered a class that it does not have.
+    """
+    index = victim.decide(wave)
+    if not 0 <= int(index[0]) < len(victim.labels):
+        raise VictimError(f"the victim answered class {int(index[0])}; it has {len(victim.labels)} labels")
+    with torch.no_grad():
+        probabilities = victim.probabilities(wave)
+    reached = threat.goal.reached(index, probabilities, torch.tensor([focus]))
+    return Verdict(
+        int(index[0]),
+        victim.labels[int(index[0])],
+        None if probabilities is None else float(probabilities[0, focus]),
+        probabilities,
+        bool(reached[0]),
+    )

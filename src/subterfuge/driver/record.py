@@ -1,0 +1,94 @@
+"""What an outcome records of its ingredients, and what it advises when an attack is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from subterfuge.attacks import Attack, Quietest
+from subterfuge.audio import Clip
+from subterfuge.driver.judge import Verdict
+from subterfuge.oracle import Oracle
+from subterfuge.threat import Threat
+from subterfuge.victim import Gives, Victim
+
+
+def goal_text(threat: Threat) -> str:
+    """Say a goal as the command line does, without its target."""
+    p = getattr(threat.goal, "p", None)
+    return threat.goal.name if p is None else f"{threat.goal.name}={p:g}"
+
+
+def limit_text(threat: Threat) -> str:
+    """Say a limit as the command line does."""
+    value = getattr(threat.limit, "snr_db", None) or getattr(threat.limit, "peak", None)
+    return threat.limit.name if value is None else f"{threat.limit.name}={value:g}"
+
+
+def name_of(method: Attack) -> str:
+    """Give the name of an attack."""
+    return type(method).__name__.lower()
+
+
+def clip_record(clip: Clip) -> dict[str, Any]:
+    """Say which sound it was."""
+    path = clip.path
+    return {
+        "name": clip.name,
+        "label": clip.label,
+        "path": None if path is None else str(path),
+        "sha256": None if path is None else hashlib.sha256(path.read_bytes()).hexdigest(),
+        "fingerprint": clip.fingerprint,
+        "sample_rate": clip.sample_rate,
+        "channels": clip.channels,
+        "frames": clip.frames,
+        "format": clip.format,
+        "subtype": clip.subtype,
+    }
+
+
+def victim_record(victim: Victim) -> dict[str, Any]:
+    """Say which victim it was, and what was searched on."""
+    return {
+        "name": victim.name,
+        "fingerprint": victim.fingerprint,
+        "card": getattr(victim, "card", None),
+        "sample_rate": victim.sample_rate,
+        "labels": list(victim.labels),
+        "searched_on": "its twin" if victim.twin is not None else "itself",
+    }
+
+
+def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, after: Verdict) -> str:
+    """Say how far a lost attack came, and what to try."""
+    came = f"best margin {float(oracle.best_margin[0]):.3g} (above 0 wins)"
+    if after.probability is not None:
+        came += f", probability {after.probability:.3f}"
+    tries = []
+    if threat.limit.name != "none":
+        tries.append(f"loosen the limit {limit_text(threat)}")
+    budget = threat.budget
+    if any(value is not None for value in asdict(budget).values()):
+        tries.append("allow more queries, gradients or seconds")
+    if isinstance(method, Quietest):
+        tries.append("more climbing (-o climb=600), another --seed")
+    elif method.needs > Gives.LABELS or victim.twin is not None:
+        tries.append("--attack quietest")
+    if threat.goal.name == "confident":
+        tries.append("a lower probability")
+    tries.append("another target")
+    return f"{came}; try: {'; '.join(tries)}"
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("sonic-subterfuge", "torch", "librosa", "scikit-learn", "numpy", "soundfile", "zimtohrli"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

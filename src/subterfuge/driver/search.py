@@ -1,0 +1,122 @@
+"""One clip's search: an attack on the oracle, and the judge that sends it back until a file wins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from subterfuge.attacks import Attack
+from subterfuge.audio import Clip, hear
+from subterfuge.audio.grid import BITS
+from subterfuge.audio.reading import HOURS_24
+from subterfuge.driver.judge import Judged, ask
+from subterfuge.errors import AttackError
+from subterfuge.oracle import BudgetSpent, Oracle, answer_for, dice
+from subterfuge.threat import Maximise, Threat
+from subterfuge.victim import Gives, Victim
+
+ROUNDS = 10
+"""Most files that are judged for one clip."""
+
+
+class Search:
+    """One clip's search: the oracle, and the judge that sends it back."""
+
+    def __init__(
+        self,
+        clip: Clip,
+        victim: Victim,
+        threat: Threat,
+        method: Attack,
+        clean: Tensor,
+        focus: int,
+        seed: int,
+        progress: Callable[[Oracle], None] | None,
+    ) -> None:
+        self.clip, self.victim, self.threat, self.method = clip, victim, threat, method
+        self.clean, self.focus, self.seed = clean, focus, seed
+        self.judgements = 0
+        self.on = victim.twin if victim.twin is not None else victim
+        self.jumps = bool(getattr(self.on, "jumps", False)) and threat.goal.asks == "scores"
+        same_rate = clip.sample_rate == victim.sample_rate
+        bits = BITS.get(clip.container().subtype) if same_rate else None
+        grid = 0.0 if bits is None or bits > 24 else 2.0 ** (1 - bits) / clip.channels
+        cutoff = None if same_rate else 0.9 * min(clip.sample_rate, victim.sample_rate) / 2
+        self.oracle = Oracle(
+            self.on,
+            threat,
+            clean,
+            torch.tensor([focus]),
+            grid=[grid],
+            cutoff_hz=cutoff,
+            ask_decision=self.jumps,
+            seeks="margin" if isinstance(threat.goal, Maximise) else method.seeks,
+            progress=progress,
+        )
+
+    def run(self, folder: Path, keep_container: bool, notes: list[str]) -> Judged | None:
+        """Search and judge until a file wins, or the budget or the rounds end; give the last file judged."""
+        oracle, row = self.oracle, 0
+        needed = self._first_margin()
+        oracle.needed[row] = -math.inf if self.jumps else needed
+        start, judged = oracle.start[row], None
+        for round_ in range(ROUNDS):
+            spent = False
+            try:
+                self.method(oracle, self.clean, dice(f"{self.seed}/{round_}/{self.clip.fingerprint}", 1))
+            except BudgetSpent:
+                spent = True
+            if not bool(oracle.won[row]):
+                break
+            judged = self.judge(oracle.best[row : row + 1], folder, keep_container, notes)
+            if judged.verdict.reached or spent:
+                break
+            with torch.no_grad():
+                answer = answer_for(self.threat.goal, self.on, torch.from_numpy(judged.wave)[None])
+            if answer is None:
+                break
+            margin = float(self.threat.goal.margin(answer, torch.tensor([self.focus]))[0])
+            short = max(0.0, float(oracle.best_margin[row]) - margin)
+            asked = max(float(oracle.needed[row]), float(oracle.best_margin[row]) - needed) + max(needed, 1.5 * short)
+            start = oracle.best[row].clone()
+            if not bool(oracle.open().any()):
+                break
+            notes.append("a win died in the written file: the search went on with a wider margin")
+            oracle.raise_bar(row, asked, start)
+            needed *= 2
+        return judged
+
+    def judge(self, delta: Tensor, folder: Path, keep_container: bool, notes: list[str]) -> Judged:
+        """Write the file, read it back as the victim's users do, ask the true victim once."""
+        self.judgements += 1
+        changed = self.clip.add(delta[0].cpu().numpy(), self.victim.sample_rate)
+        notes.extend(note for note in changed.warnings if note not in notes)
+        name = f"{self.judgements}{self.clip.output_suffix(keep_container)}"
+        file = changed.write(folder / name, keep_container=keep_container, announce=notes.append)
+        wave = hear(file, self.victim.sample_rate)
+        verdict = ask(self.victim, self.threat, torch.from_numpy(wave)[None], self.focus)
+        return Judged(Clip.read(file, max_seconds=HOURS_24), file, wave, verdict)
+
+    def gap(self, waves: list[Tensor]) -> float | None:
+        """Give the largest difference between the twin's scores and the victim's."""
+        twin = self.victim.twin
+        if twin is None or self.victim.gives < Gives.SCORES or twin.kind != self.victim.kind:
+            return None
+        with torch.no_grad():
+            return max(float((twin.scores(wave) - self.victim.scores(wave)).abs().max()) for wave in waves)
+
+    def _first_margin(self) -> float:
+        with torch.no_grad():
+            answer = answer_for(self.threat.goal, self.on, self.clean)
+        if answer is None:
+            raise AttackError(
+                f"the goal {self.threat.goal.name} needs probabilities, and the victim {self.victim.name} has none; "
+                "use the goal targeted"
+            )
+        if self.threat.goal.asks == "probabilities":
+            return 0.01
+        return 0.0025 * float(answer.double().std())
