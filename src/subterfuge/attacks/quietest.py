@@ -25,6 +25,10 @@ from torch import Tensor
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
 
+LAST_RESORTS = (("even", True), ("drift", False))
+"""Ways, and whether they climb the pull or the margin, for rows that no start has won: the first reaches far
+probabilities, the second leaves plateaus on which the pull is flat (an RBF kernel's, far from all that it knows)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Quietest:
@@ -36,6 +40,8 @@ class Quietest:
     """How many of the starts, the last ones, climb with Adam, which spreads the change evenly."""
     climb: int = 200
     """Most gradients until a start meets the goal."""
+    resort: int = 4
+    """Where every start fails, this many times as many for each of the last resorts."""
     race: tuple[int, ...] = (40, 100, 300)
     """Steps of each round of walks."""
     keep: tuple[int, ...] = (2, 1)
@@ -60,9 +66,18 @@ class Quietest:
         """Race the starts of every row."""
         warm = bool((oracle.start != 0).any())
         starts = [oracle.start] if warm else [self._noise(clean, db, dice) for db in self.starts]
+        ways = ["steep"] * (len(starts) - self.even) + ["even"] * self.even
+        everyone = torch.ones(len(clean), dtype=torch.bool)
         runners: list[tuple[Tensor, Tensor]] = []
-        for place, start in enumerate(starts):
-            delta, met = self._climb(oracle, clean, start, evenly=place >= len(starts) - self.even)
+        for start, way in zip(starts, ways[-len(starts) :], strict=True):
+            delta, met = self._climb(oracle, clean, start, everyone, way=way, steps=self.climb)
+            runners.append(self._walk(oracle, delta, met, self.race[0]))
+        for way, pull in LAST_RESORTS:
+            lost = torch.stack([radius for _, radius in runners]).amin(0).isinf()
+            if not bool(lost.any()):
+                break
+            start = self._noise(clean, self.starts[-1], dice)
+            delta, met = self._climb(oracle, clean, start, lost, way=way, steps=self.resort * self.climb, pull=pull)
             runners.append(self._walk(oracle, delta, met, self.race[0]))
         later = self.race[1:2] if warm else self.race[1:]
         for round_, steps in enumerate(later):
@@ -75,21 +90,36 @@ class Quietest:
         shaped: Tensor = noise * scale
         return shaped
 
-    def _climb(self, oracle: Oracle, clean: Tensor, start: Tensor, *, evenly: bool) -> tuple[Tensor, Tensor]:
-        """Ascend the pull in growing steps until each row meets the goal; give where, and which rows did."""
+    def _climb(
+        self,
+        oracle: Oracle,
+        clean: Tensor,
+        start: Tensor,
+        wanted: Tensor,
+        *,
+        way: str,
+        steps: int,
+        pull: bool = True,
+    ) -> tuple[Tensor, Tensor]:
+        """Ascend until each wanted row meets the goal; give where, and which rows did.
+
+        Ways: "steep" goes along the slope in growing steps; "drift" along its running sum; "even" is Adam (Kingma and
+        Ba 2015, algorithm 1), in which each sample moves at its own pace.
+        """
         delta = start.clone()
         level = clean.norm(dim=-1)
         drift, scatter = torch.zeros_like(clean), torch.zeros_like(clean)
         met = torch.zeros(len(clean), dtype=torch.bool)
-        for k in range(self.climb):
-            left = (~met).nonzero()[:, 0]
-            _, slope = oracle.gradient(delta[left], left, pull=True)
+        for k in range(steps):
+            left = (wanted & ~met).nonzero()[:, 0]
+            if not len(left):
+                break
+            _, slope = oracle.gradient(delta[left], left, pull=pull)
             met[left] = oracle.met[left]
             rows, up = left[~met[left]], unit(slope[~met[left]])
-            if not len(rows):
-                break
-            if evenly:  # Adam (Kingma and Ba 2015, algorithm 1): each sample moves at its own pace
-                drift[rows] = 0.9 * drift[rows] + 0.1 * up
+            step = level[rows] * 10 ** (-self.stride_db / 20) * self.growth ** min(k, self.climb)
+            drift[rows] = 0.9 * drift[rows] + 0.1 * up
+            if way == "even":
                 scatter[rows] = 0.999 * scatter[rows] + 0.001 * up**2
                 up = (
                     drift[rows]
@@ -97,8 +127,8 @@ class Quietest:
                     / (scatter[rows] / (1 - 0.999 ** (k + 1))).sqrt().clamp_min(1e-12)
                 )
                 step = level[rows] * 10 ** (-self.even_db / 20) / math.sqrt(clean.shape[-1])
-            else:
-                step = level[rows] * 10 ** (-self.stride_db / 20) * self.growth**k
+            elif way == "drift":
+                up, step = unit(drift[rows]), level[rows] * 10 ** (-self.stride_db / 20)
             delta[rows] = oracle.project(delta[rows] + step[:, None] * up, rows)
         return delta, met
 

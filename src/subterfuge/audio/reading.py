@@ -50,7 +50,7 @@ def read_sound(path: Path, max_seconds: float) -> Sound:
     _check_place(path)
     if not 0 < max_seconds <= HOURS_24:
         raise ClipError(
-            f"--max-seconds {max_seconds:g}: the longest clip that is read, up to {HOURS_24:g} (24 hours), was expected."
+            f"--max-seconds {max_seconds:g}: the longest clip that is read, up to {HOURS_24:g} (24 h), was expected."
         )
     try:
         with soundfile.SoundFile(str(path)) as file:

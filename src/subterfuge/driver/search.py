@@ -119,4 +119,4 @@ class Search:
             )
         if self.threat.goal.asks == "probabilities":
             return 0.01
-        return 0.0025 * float(answer.double().std())
+        return 0.0005 * float(answer.double().std())

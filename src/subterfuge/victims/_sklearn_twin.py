@@ -40,7 +40,7 @@ class SklearnTwin:
     @property
     def jumps(self) -> bool:
         """Whether the model decides by numbers that jump, so that `decide` does not follow from `scores`."""
-        return self.head.jumps
+        return self.head.jumps and self.head.note is not None  # a plain vote jumps too, but follows from its duels
 
     def features(self, wave: Tensor) -> Tensor:
         """Give the features of waves (N, T), shape (N, F), before any scaling."""
