@@ -31,6 +31,7 @@ from subterfuge.errors import InputError, VictimError, nearest
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._code import find_function, told
+from subterfuge.victims._device import device_of
 from subterfuge.victims.card import Card, check_labels, fingerprint_of
 
 KEYS = {
@@ -128,6 +129,8 @@ class PythonVictim:
     def _numbers(self, wave: Tensor) -> Tensor:
         said = self._said(wave)
         try:
+            if any(row is None for row in said):  # numpy would make NaN of it
+                raise TypeError
             numbers = np.asarray(said if self.batch else [_plain(row) for row in said], dtype=np.float64)
         except (TypeError, ValueError):
             raise VictimError(
@@ -176,11 +179,13 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Pyth
     Args:
         card: the card.
         trust_pickle: has no meaning here.
-        device: has no meaning here; the function computes where it likes.
+        device: must be there, and is not used: the function computes where it likes.
 
     Raises:
         CardError: no such code, or it does not answer noise with one finite number a label, or a label.
+        InputError: the device is not there.
     """
+    device_of(device)
     gives, output = card.get("gives", "scores"), card.get("output", "decision values")
     seconds = float(card.get("probe_seconds", 1.0))
     fault = _fault(gives, output)

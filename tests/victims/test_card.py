@@ -1,0 +1,166 @@
+"""Every mistake on a card is told in one sentence with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from subterfuge.errors import CardError, InputError, UntrustedModel
+from subterfuge.victims import LOADERS, load_victim, read_card
+from subterfuge.victims.card import fingerprint_of
+
+SKLEARN = {"schema": 1, "kind": "sklearn", "sample_rate": 44100, "features": "librosa-mean-25", "model": "m.skops"}
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown kind": ({"kind": "sklern"}, "kind = 'sklern'; did you mean sklearn"),
+    "no kind": ({"kind": None}, "has no kind; known: sklearn, torch, python"),
+    "a kind that is a list": ({"kind": ["sklearn"]}, r"says kind = \['sklearn'\]"),
+    "an unknown key": ({"modle": "m"}, "key 'modle' is not known .* did you mean model"),
+    "a text for a number": ({"sample_rate": "44100"}, "sample_rate = '44100', where a whole number"),
+    "true for a number": ({"sample_rate": True}, "sample_rate = True, where a whole number"),
+    "a number for a text": ({"model": 3}, "model = 3, where a text"),
+    "no sample rate": ({"sample_rate": None}, "lacks the key 'sample_rate', a whole number"),
+    "no schema": ({"schema": None}, "lacks the key 'schema'"),
+    "no model": ({"model": None}, "lacks the key 'model', a text"),
+    "schema 2": ({"schema": 2}, "schema = 2; this version reads schema = 1"),
+    "schema 2 with a key of its own": ({"schema": 2, "new": 1}, "schema = 2"),
+    "a low rate": ({"sample_rate": 44}, "sample_rate = 44; a rate from 1000 to 384000"),
+    "a label twice": ({"labels": ["cel", "flu", "cel"]}, "label 'cel' stands twice"),
+    "a label that is a number": ({"labels": ["cel", 1]}, "labels holds 1; every label must be a text"),
+    "an empty label": ({"labels": ["cel", " "]}, "labels holds ' '"),
+    "one label": ({"labels": ["cel"]}, "labels has 1 entries"),
+    "an empty name": ({"name": " "}, "name is empty"),
+    "a missing model file": ({}, r'model = "m.skops", but there is no file .*m\.skops; paths on a card are relative'),
+    "a model that is a folder": ({"model": "."}, 'model = ".", but that is a folder'),
+    "an unknown recipe": ({"features": "librosa-mean-52"}, "no recipe; did you mean librosa-mean-25"),
+    "an unknown filter": ({"preprocess": "noiseduce"}, "no filter; did you mean noisereduce"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_card_is_refused_with_the_way_out(case: str, card_of: Callable[..., Path]) -> None:
+    changes, told = WRONG[case]
+    path = card_of(**(SKLEARN | changes))
+    with pytest.raises(CardError, match=told) as error:
+        load_victim(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"schema = ", "is no TOML"),
+        (b"\xff\xfe\x00", "cannot be read as a card"),
+        (b"a = " + b"[" * 5000, "nested too deeply|no TOML"),
+    ],
+)
+def test_a_file_that_is_no_card_is_refused(raw: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_bytes(raw)
+    with pytest.raises(CardError, match=told):
+        load_victim(tmp_path / "x.toml")
+
+
+def test_a_missing_card_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CardError, match="there is no card"):
+        load_victim(tmp_path / "none.toml")
+    with pytest.raises(CardError, match="is a folder"):
+        load_victim(tmp_path)
+    with pytest.raises(CardError, match="cannot be read"):
+        load_victim("a\0b.toml")
+
+
+def test_a_card_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('schema = 1\nkind = "a"\nsample_rate = 8000\n', encoding="utf-8-sig")
+    assert read_card(path, {"a": {}}).sample_rate == 8000
+
+
+def test_a_card_knows_its_name_and_its_folder(card_of: Callable[..., Path], tmp_path: Path) -> None:
+    card = read_card(card_of(schema=1, kind="a", sample_rate=8000, extra={"b": 1}), {"a": {"extra!": dict}})
+    assert (card.name, card.kind, card.labels, card.folder) == ("card", "a", None, tmp_path.resolve())
+    assert card.get("extra") == {"b": 1}
+
+
+def test_every_kind_says_whether_its_card_runs_code() -> None:
+    assert {kind: loader.runs_code for kind, loader in LOADERS.items()} == {
+        "sklearn": False,
+        "torch": True,
+        "python": True,
+    }
+    for loader in LOADERS.values():
+        assert set(loader.keys.values()) <= {str, int, float, bool, list, dict}
+        assert ("run" in loader.says) == loader.runs_code
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_a_device_that_is_not_there_is_refused(kind: str, table, model_card, card_of, tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("def f(w):\n    return [1, 2]\n")
+    if kind == "sklearn":
+        path = model_card(LogisticRegression(max_iter=5000).fit(table.X, table.y), labels=["a", "b", "c"])
+    else:
+        key = {"torch": "module", "python": "function"}[kind]
+        path = card_of(schema=1, kind=kind, sample_rate=8000, labels=["a", "b"], **{key: "code.py:f"})
+    for device in ("cuda:77", "warp drive"):
+        with pytest.raises(InputError, match=f'device = "{device}" cannot be used on this machine: it has'):
+            load_victim(path, device=device)
+
+
+def test_labels_that_do_not_fit_the_model_are_refused(table, model_card) -> None:
+    numbered = SVC().fit(table.X, table.y)
+    with pytest.raises(CardError, match="lacks the key 'labels', and the model only numbers its classes"):
+        load_victim(model_card(numbered))
+    with pytest.raises(CardError, match="labels names 2 classes, and the model has 3"):
+        load_victim(model_card(numbered, labels=["a", "b"]))
+    named = SVC().fit(table.X, [("cel", "flu", "tru")[k] for k in table.y])
+    with pytest.raises(CardError, match=r"names in another order; the model's is \['cel', 'flu', 'tru'\]"):
+        load_victim(model_card(named, labels=["tru", "flu", "cel"]))
+    assert load_victim(model_card(named)).labels == ("cel", "flu", "tru")
+    assert load_victim(model_card(named, labels=["cello", "flute", "trumpet"])).labels[1] == "flute"
+
+
+def test_parts_that_do_not_fit_each_other_are_refused(table, model_card) -> None:
+    names = ["a", "b", "c"]
+    small, whole = StandardScaler().fit(table.X[:, :24]), StandardScaler().fit(table.X)
+    model = SVC().fit(table.X, table.y)
+    with pytest.raises(CardError, match=r'scaler takes 24 features, and the recipe "librosa-mean-25" gives 25'):
+        load_victim(model_card(model, small, labels=names))
+    with pytest.raises(CardError, match="model takes 24 features, and the recipe"):
+        load_victim(model_card(SVC().fit(table.X[:, :24], table.y), labels=names))
+    with pytest.raises(CardError, match="model takes 24 features, and the scaler gives 25"):
+        load_victim(model_card(SVC().fit(table.X[:, :24], table.y), whole, labels=names))
+    with pytest.raises(CardError, match=r"scaler is a SVC, which has no transform\(\)"):
+        load_victim(model_card(model, model, labels=names))
+
+
+def test_a_model_that_is_no_fitted_classifier_is_refused(table, model_card) -> None:
+    with pytest.raises(CardError, match=r"StandardScaler, which has no predict\(\)"):
+        load_victim(model_card(StandardScaler().fit(table.X), labels=["a", "b"]))
+    with pytest.raises(CardError, match="SVC that is no fitted classifier"):
+        load_victim(model_card(SVC(), labels=["a", "b"]))
+
+
+def test_a_model_of_several_answers_is_refused(table, model_card) -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    two = KNeighborsClassifier().fit(table.X, [[k, 2 - k] for k in table.y])
+    with pytest.raises(CardError, match="KNeighborsClassifier of several answers a clip"):
+        load_victim(model_card(two, labels=["a", "b", "c"]), trust_pickle=True)
+
+
+def test_a_pickle_of_code_is_refused_unless_it_is_trusted(model_card, tmp_path: Path) -> None:
+    path = model_card(Path("x"), labels=["a", "b"])
+    with pytest.raises(UntrustedModel, match="pathlib"):
+        load_victim(path)
+    with pytest.raises(CardError, match=r"has no predict\(\)"):
+        load_victim(path, trust_pickle=True)
+
+
+def test_fingerprints_do_not_run_parts_together() -> None:
+    assert fingerprint_of("ab", "c") != fingerprint_of("a", "bc")
+    assert fingerprint_of("ab") == fingerprint_of(b"ab")

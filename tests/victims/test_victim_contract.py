@@ -1,0 +1,111 @@
+"""What every kind of victim keeps: one example a registered kind, each passing the check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from subterfuge.training.demo_data import embedded_card
+from subterfuge.victim import Gives, Kind, Victim
+from subterfuge.victims import LOADERS, check_victim, load_victim
+
+
+def sklearn_card(folder: Path) -> Path:
+    return embedded_card()
+
+
+def torch_card(folder: Path) -> Path:
+    (folder / "net.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.filters = torch.nn.Conv1d(1, 8, 32, stride=16)\n"
+        "        self.last = torch.nn.Linear(8, 3)\n"
+        "    def forward(self, wave):\n"
+        "        return self.last(torch.tanh(4 * self.filters(wave)).square().mean(-1))\n"
+    )
+    return write(folder, "torch", 'module = "net.py:Net"\ninput = "N1T"\n')
+
+
+def python_card(folder: Path) -> Path:
+    (folder / "classify.py").write_text(
+        "import numpy as np\n"
+        "def scores(wave, sample_rate):\n"
+        "    loud = np.abs(wave)\n"
+        "    e = np.exp([loud.std(), loud.max(), 0.1 * (np.diff(np.sign(wave)) != 0).mean()])\n"
+        "    return e / e.sum()\n"
+    )
+    return write(folder, "python", 'function = "classify.py:scores"\noutput = "probabilities"\n')
+
+
+def write(folder: Path, kind: str, rest: str) -> Path:
+    common = f'schema = 1\nkind = "{kind}"\nsample_rate = 8000\nlabels = ["a", "b", "c"]\n'
+    (folder / "card.toml").write_text(common + rest)
+    return folder / "card.toml"
+
+
+EXAMPLES: dict[str, Callable[[Path], Path]] = {"sklearn": sklearn_card, "torch": torch_card, "python": python_card}
+
+
+def test_every_registered_kind_has_an_example() -> None:
+    assert EXAMPLES.keys() == LOADERS.keys()
+
+
+@pytest.fixture(scope="module", params=LOADERS)
+def victim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Victim:
+    return load_victim(EXAMPLES[request.param](tmp_path_factory.mktemp(request.param)))
+
+
+def sounds(victim: Victim) -> torch.Tensor:
+    dice = torch.Generator().manual_seed(1)
+    return torch.tensor([[0.1], [0.01], [0.2]]) * torch.randn(3, victim.sample_rate // 2, generator=dice)
+
+
+def test_it_passes_the_check(victim: Victim) -> None:
+    report = check_victim(victim, [sounds(victim)[0].numpy()])
+    assert not report.failures, report.failures
+    assert isinstance(victim, Victim)
+
+
+def test_a_clip_does_not_feel_its_batch(victim: Victim) -> None:
+    waves = sounds(victim)
+    alone = torch.cat([victim.decide(wave[None]) for wave in waves])
+    assert torch.equal(victim.decide(waves), alone)
+    scores = torch.cat([victim.scores(wave[None]) for wave in waves])
+    torch.testing.assert_close(victim.scores(waves), scores, rtol=1e-5, atol=1e-6)
+
+
+def test_answers_have_the_shapes_of_the_protocol(victim: Victim) -> None:
+    waves, k = sounds(victim), len(victim.labels)
+    assert (victim.decide(waves).dtype, victim.decide(waves).shape) == (torch.int64, (3,))
+    assert victim.scores(waves).shape == ((3, k, k) if victim.kind == Kind.DUELS else (3, k))
+    chances = victim.probabilities(waves)
+    assert chances is not None
+    torch.testing.assert_close(chances.sum(1).double(), torch.ones(3, dtype=torch.float64), rtol=0, atol=1e-6)
+
+
+def test_what_it_searches_on_has_gradients_and_the_same_labels(victim: Victim) -> None:
+    searched = victim if victim.gives == Gives.GRADIENTS else victim.twin
+    if searched is None:
+        assert victim.gives < Gives.GRADIENTS
+        return
+    assert (searched.labels, searched.sample_rate, searched.gives) == (victim.labels, victim.sample_rate, 2)
+    wave = sounds(victim).requires_grad_()
+    (slope,) = torch.autograd.grad(searched.scores(wave)[:, 0].square().sum(), wave)
+    assert slope.shape == wave.shape
+    assert bool(torch.isfinite(slope).all())
+    assert bool((slope.abs().amax(1) > 0).all())
+
+
+def test_it_takes_float64_waves_and_gives_the_same_label(victim: Victim) -> None:
+    waves = sounds(victim)
+    assert torch.equal(victim.decide(waves.double()), victim.decide(waves))
+
+
+def test_loaded_again_it_has_the_same_fingerprint(victim: Victim, tmp_path: Path) -> None:
+    kind = next(kind for kind, loader in LOADERS.items() if loader.module == type(victim).__module__)
+    assert load_victim(EXAMPLES[kind](tmp_path)).fingerprint == victim.fingerprint
