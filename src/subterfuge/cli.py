@@ -81,7 +81,7 @@ def cli() -> None:
     metavar="GOAL",
     help="targeted (default with --target), untargeted (default without), confident[=0.9] or maximise.",
 )
-@click.option("--attack", "by", default="quietest", show_default=True, help="Name of an attack; `subterfuge attacks`.")
+@click.option("--attack", "by", help="Name of an attack: quietest, or for the goal maximise pgd, by default.")
 @click.option("-o", "knobs", multiple=True, metavar="KNOB=VALUE", help="A knob of the attack; may be repeated.")
 @click.option("--limit", metavar="snr=DB|peak=PART", help="What no candidate may exceed, as snr=40 or peak=0.001.")
 @click.option("--queries", type=int, help="Most clips through the victim that is searched on.")
@@ -102,7 +102,7 @@ def attack(
     card: Path,
     target: str | None,
     goal: str | None,
-    by: str,
+    by: str | None,
     knobs: tuple[str, ...],
     limit: str | None,
     queries: int | None,
@@ -131,7 +131,7 @@ def attack(
     from subterfuge.victims import load_victim
 
     threat = Threat(parse_goal(goal, target), parse_limit(limit), Budget(queries, gradients, seconds))
-    method = make_attack(by, _pairs(knobs))
+    method = make_attack(by or ("pgd" if threat.goal.name == "maximise" else "quietest"), _pairs(knobs))
     _check_out(out, clips)
     _threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)

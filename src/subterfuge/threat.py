@@ -25,8 +25,11 @@ class Goal(Protocol):
     """What the attacker wants the victim to say."""
 
     name: ClassVar[str]
-    asks: ClassVar[Asks]
-    """What of the victim `margin` reads."""
+
+    @property
+    def asks(self) -> Asks:
+        """What of the victim `margin` reads."""
+        ...
 
     def focus(self, labels: Sequence[str], said: int) -> int:
         """Give the index of the class that the goal is about, for a victim that said class `said` of the clean clip.
@@ -109,6 +112,15 @@ def soft_duel(answer: Tensor, focus: Tensor) -> Tensor:
     return -torch.logsumexp(-own.scatter(1, focus[:, None], math.inf), dim=1)
 
 
+def log_odds(probabilities: Tensor, focus: Tensor) -> Tensor:
+    """Give log(p / (1 - p)) of class `focus`, shape (N,), of probabilities (N, K), finite also where p is 0 or 1."""
+    tiny = torch.finfo(probabilities.dtype).tiny
+    mine = probabilities.gather(1, focus[:, None])[:, 0]
+    rest = probabilities.scatter(1, focus[:, None], 0.0).sum(1)
+    odds: Tensor = mine.clamp_min(tiny).log() - rest.clamp_min(tiny).log()
+    return odds
+
+
 @dataclass(frozen=True)
 class Targeted:
     """Make the victim answer one given class."""
@@ -181,10 +193,7 @@ class Confident:
 
     def margin(self, answer: Tensor, focus: Tensor) -> Tensor:
         """Give the log-odds of the target less those wanted."""
-        p = answer.gather(1, focus[:, None])[:, 0]
-        rest = answer.scatter(1, focus[:, None], 0.0).sum(1)
-        tiny = torch.finfo(answer.dtype).tiny
-        return p.clamp_min(tiny).log() - rest.clamp_min(tiny).log() - math.log(self.p / (1 - self.p))
+        return log_odds(answer, focus) - math.log(self.p / (1 - self.p))
 
     def pull(self, answer: Tensor, focus: Tensor) -> Tensor:
         """Give the log-odds, which slope everywhere."""
@@ -202,20 +211,21 @@ class Maximise:
     """Make the sound as much of one class as it goes: of its own where no target is given."""
 
     target: str | None = None
+    asks: Asks = "probabilities"
+    """What is maximised: the log-odds of the class, or, where the victim has no probabilities, its least duel."""
     name: ClassVar[str] = "maximise"
-    asks: ClassVar[Asks] = "scores"
 
     def focus(self, labels: Sequence[str], said: int) -> int:
         """Give the target's index, or the class that the victim says."""
         return said if self.target is None else index_of(self.target, labels)
 
     def margin(self, answer: Tensor, focus: Tensor) -> Tensor:
-        """Give the least duel of the class."""
-        return duel_margin(answer, focus)
+        """Give the log-odds, or the least duel, of the class."""
+        return log_odds(answer, focus) if self.asks == "probabilities" else duel_margin(answer, focus)
 
     def pull(self, answer: Tensor, focus: Tensor) -> Tensor:
-        """Give the soft least duel of the class."""
-        return soft_duel(answer, focus)
+        """Give the log-odds, or the soft least duel, of the class."""
+        return log_odds(answer, focus) if self.asks == "probabilities" else soft_duel(answer, focus)
 
     def reached(self, said: Tensor, probabilities: Tensor | None, focus: Tensor) -> Tensor:
         """Say where the victim answers the class."""

@@ -11,7 +11,7 @@ import hashlib
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def attack(
     threat: Threat | None = None,
     seed: int = 0,
     *,
-    by: Attack | str = "quietest",
+    by: Attack | str | None = None,
     out: str | Path | None = None,
     force: bool = False,
     keep_container: bool = False,
@@ -61,7 +61,8 @@ def attack(
         victim: whom to fool.
         threat: goal, limit and budget; by default untargeted, without a limit.
         seed: of everything random.
-        by: an attack, or its name in `subterfuge.attacks.ATTACKS`.
+        by: an attack, or its name in `subterfuge.attacks.ATTACKS`; by default ``quietest``, and ``pgd`` for a goal
+            without an end.
         out: file or folder of the result; by default ``CLIP-to-TARGET.EXT`` in the current folder.
         force: overwrite an existing result (never the clip itself).
         keep_container: write a lossy source in kind, and not as 24-bit FLAC.
@@ -78,15 +79,18 @@ def attack(
     """
     clip = clip if isinstance(clip, Clip) else Clip.read(clip)
     threat = threat or Threat()
-    method = make_attack(by) if isinstance(by, str) else by
     notes = [*clip.warnings, *victim.warnings]
     if isinstance(threat.goal, Maximise) and isinstance(threat.limit, Unlimited):
-        threat = Threat(threat.goal, LOUDEST_MAXIMISE, threat.budget)
+        threat = replace(threat, limit=LOUDEST_MAXIMISE)
         notes.append(f"the goal maximise has no end, so a limit was set: snr={LOUDEST_MAXIMISE.snr_db:g}")
+    by = by or ("pgd" if isinstance(threat.goal, Maximise) else "quietest")
+    method = make_attack(by) if isinstance(by, str) else by
     _check_fit(method, victim, threat)
     wave = _heard(clip, victim.sample_rate, notes)
     clean = torch.from_numpy(wave)[None]
     said = int(victim.decide(clean)[0])
+    if isinstance(threat.goal, Maximise) and victim.probabilities(clean) is None:
+        threat = replace(threat, goal=replace(threat.goal, asks="scores"))
     focus = threat.goal.focus(victim.labels, said)
     before = ask(victim, threat, clean, focus)
     target = None if threat.goal.name == "untargeted" else victim.labels[focus]

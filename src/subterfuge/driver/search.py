@@ -62,7 +62,8 @@ class Search:
         """Search and judge until a file wins, or the budget or the rounds end; give the last file judged."""
         oracle, row = self.oracle, 0
         needed = self._first_margin()
-        oracle.needed[row] = -math.inf if self.jumps else needed
+        endless = isinstance(self.threat.goal, Maximise)
+        oracle.needed[row] = -math.inf if self.jumps or endless else needed
         start, judged = oracle.start[row], None
         for round_ in range(ROUNDS):
             spent = False
@@ -73,7 +74,7 @@ class Search:
             if not bool(oracle.won[row]):
                 break
             judged = self.judge(oracle.best[row : row + 1], folder, keep_container, notes)
-            if judged.verdict.reached or spent:
+            if judged.verdict.reached or spent or endless:
                 break
             with torch.no_grad():
                 answer = answer_for(self.threat.goal, self.on, torch.from_numpy(judged.wave)[None])
