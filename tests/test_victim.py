@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.svm import SVC
+from tests.attacks.toys import Toy
 from torch import Tensor
 
 from subterfuge.victim import Gives, Kind, Victim, duels_of, winner
-from tests.attacks.toys import Toy
 
 
 def libsvm_vote(table: Tensor) -> int:

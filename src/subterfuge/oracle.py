@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.errors import VictimError
-from subterfuge.threat import Goal, Threat
+from subterfuge.threat import Goal, Limit, Threat
 from subterfuge.victim import Gives, Victim
 
 Seeks = Literal["quiet", "margin"]
@@ -53,8 +53,50 @@ def answer_for(goal: Goal, victim: Victim, wave: Tensor) -> Tensor | None:
     if goal.asks == "probabilities":
         return victim.probabilities(wave)
     if victim.gives is Gives.LABELS:
-        return torch.nn.functional.one_hot(victim.decide(wave), len(victim.labels)).double()
+        classes = len(victim.labels)
+        said = victim.decide(wave)
+        if said.shape != wave.shape[:1] or said.is_floating_point() or bool(((said < 0) | (said >= classes)).any()):
+            raise VictimError(
+                f"the victim answered {len(wave)} clips with labels {said.tolist()}; "
+                f"{len(wave)} whole numbers from 0 to {classes - 1} were expected"
+            )
+        return torch.nn.functional.one_hot(said.long(), classes).double()
     return victim.scores(wave)
+
+
+def slope_of(hill: Tensor, wave: Tensor) -> Tensor:
+    """Give the slope of each row's number (n,) along its wave (n, T).
+
+    Raises:
+        VictimError: there is none, or it holds NaN or infinite numbers.
+    """
+    slope = torch.autograd.grad(hill.sum(), wave, allow_unused=True)[0] if hill.requires_grad else None
+    if slope is None:
+        raise VictimError(
+            "the victim's scores have no gradient along the wave, though it is said to give them; keep its answer a "
+            "function of the wave in torch (no detach, no numpy), or let it give scores only"
+        )
+    if not bool(torch.isfinite(slope).all()):
+        raise VictimError("the victim's gradient holds NaN or infinite numbers, where finite ones were expected")
+    return slope
+
+
+def rounded_inside(limit: Limit, delta: Tensor, clean: Tensor, grid: Tensor) -> Tensor:
+    """Round changes (n, T), which are inside a limit, to steps `grid` (n, 1) and stay inside it.
+
+    A sample goes to the greater step where it is more than a part of the way there, and otherwise toward 0. That part
+    is 1/2 where the limit lets it be, and at most 1, where no sample grows.
+    """
+    steps = delta.abs() / grid.clamp_min(1e-12)
+    whole = steps.floor()
+    part, sign = steps - whole, delta.sign() * grid
+    low, high = torch.full_like(grid, 0.5), torch.ones_like(grid)
+    for _ in range(6):
+        middle = (low + high) / 2
+        allowed = limit.allows((whole + (part > middle)) * sign, clean)[:, None]
+        low, high = torch.where(allowed, low, middle), torch.where(allowed, middle, high)
+    rounded = (whole + (part > high)) * sign
+    return torch.where(limit.allows(rounded, clean)[:, None], rounded, torch.zeros_like(rounded))
 
 
 @dataclass(frozen=True)
@@ -179,18 +221,13 @@ class Oracle:
         pick = slice(None) if rows is None else rows
         clean, grid = self._clean[pick], self._grid[pick]
         limit = self._threat.limit
-        delta, shrink = self._in_band(delta), torch.ones_like(grid)
         low, high = (-1 - clean).clamp_max(0), (1 - clean).clamp_min(0)
-        for _ in range(8):
-            inside = limit.project(delta * shrink, clean).clamp(low, high)
-            admitted = torch.where(grid > 0, torch.round(inside / grid.clamp_min(1e-12)) * grid, inside)
-            allowed = limit.allows(admitted, clean)
-            if bool(allowed.all()):
-                return admitted
-            shrink = torch.where(allowed[:, None], shrink, shrink * 0.995)
-            if limit.name == "peak":
-                delta = torch.where(allowed[:, None], delta, inside - grid / 2 * inside.sign())
-        return torch.where(allowed[:, None], admitted, torch.zeros_like(admitted))
+        inside = limit.project(self._in_band(delta), clean).clamp(low, high)
+        admitted = torch.where(grid > 0, torch.round(inside / grid.clamp_min(1e-12)) * grid, inside)
+        over = ~limit.allows(admitted, clean)
+        if bool(over.any()):
+            admitted[over] = rounded_inside(limit, inside[over], clean[over], grid[over])
+        return admitted
 
     def margins(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
         """Ask one query a row: how far past the goal is each candidate, float64, shape (n,)?
@@ -200,13 +237,14 @@ class Oracle:
             VictimError: the victim died, or answered nonsense.
         """
         chosen = self._chosen(rows)
-        full = self._full(delta, rows)
-        with torch.no_grad():
-            admitted = self.admit(full[chosen], chosen)
-            margin = self._margin(self._clean[chosen] + admitted, chosen)[0]
-        for row in chosen.tolist():
-            self.queries[row] += 1
-        self._remember(admitted, margin, chosen)
+        if len(chosen):
+            full = self._full(delta, rows)
+            with torch.no_grad():
+                admitted = self.admit(full[chosen], chosen)
+                margin = self._margin(self._clean[chosen] + admitted, chosen)[0]
+            for row in chosen.tolist():
+                self.queries[row] += 1
+            self._remember(admitted, margin, chosen)
         return self._last.clone() if rows is None else self._last[rows]
 
     def gradient(self, delta: Tensor, rows: Tensor | None = None, *, pull: bool = False) -> tuple[Tensor, Tensor]:
@@ -220,18 +258,17 @@ class Oracle:
             VictimError: the victim died, or answered nonsense.
         """
         chosen = self._chosen(rows)
-        full = self._full(delta, rows)
-        admitted = self.admit(full[chosen].detach(), chosen)
-        wave = (self._clean[chosen] + admitted).requires_grad_()
-        margin, hill = self._margin(wave, chosen)
-        (slope,) = torch.autograd.grad((hill if pull else margin).sum(), wave)
-        if not bool(torch.isfinite(slope).all()):
-            raise VictimError("the victim's gradient holds NaN or infinite numbers, where finite ones were expected")
-        for row in chosen.tolist():
-            self.gradients[row] += 1
-        self._remember(admitted, margin.detach(), chosen)
         slopes = torch.zeros_like(self._clean)
-        slopes[chosen] = self._in_band(slope.to(slopes.dtype))
+        if len(chosen):
+            full = self._full(delta, rows)
+            admitted = self.admit(full[chosen].detach(), chosen)
+            wave = (self._clean[chosen] + admitted).requires_grad_()
+            margin, hill = self._margin(wave, chosen)
+            slope = slope_of(hill if pull else margin, wave)
+            for row in chosen.tolist():
+                self.gradients[row] += 1
+            self._remember(admitted, margin.detach(), chosen)
+            slopes[chosen] = self._in_band(slope.to(slopes.dtype))
         pick = slice(None) if rows is None else rows
         return self._last[pick].clone(), slopes[pick]
 
@@ -252,10 +289,9 @@ class Oracle:
     def _chosen(self, rows: Tensor | None) -> Tensor:
         open_rows = self.open()
         wanted = torch.arange(self.rows) if rows is None else rows
-        chosen = wanted[open_rows[wanted]]
-        if not len(chosen):
+        if not bool(open_rows.any()):
             raise BudgetSpent
-        return chosen
+        return wanted[open_rows[wanted]]
 
     def _full(self, delta: Tensor, rows: Tensor | None) -> Tensor:
         if rows is None:
@@ -269,10 +305,11 @@ class Oracle:
         answer = answer_for(goal, self._victim, wave)
         if answer is None:
             raise VictimError(f"the victim has no probabilities, which the goal {goal.name} asks for")
-        if len(answer) != len(wave) or answer.shape[1] != len(self.labels):
+        expected = (len(wave), len(self.labels))
+        if tuple(answer.shape) not in (expected, (*expected, len(self.labels))):
             raise VictimError(
                 f"the victim answered {len(wave)} clips with numbers of shape {tuple(answer.shape)}; "
-                f"({len(wave)}, {len(self.labels)}) was expected"
+                f"{expected} was expected"
             )
         if not bool(torch.isfinite(answer).all()):
             raise VictimError("the victim answered NaN or infinite scores, where finite ones were expected")
@@ -292,7 +329,7 @@ class Oracle:
         if self._seeks == "quiet":
             better = torch.where(wins, size < self.best_size[rows], further & ~self.won[rows])
         else:
-            better = further
+            better = torch.where(wins, further | ~self.won[rows], further & ~self.won[rows])
         for i in better.nonzero()[:, 0].tolist():
             row = int(rows[i])
             self.best[row] = admitted[i].detach()
