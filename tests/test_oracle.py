@@ -447,7 +447,7 @@ def test_duels_and_their_scores_have_the_same_winner_and_the_same_least_duel(cle
     weights = torch.randn(4, T, generator=torch.Generator().manual_seed(2))
     plain = linear(weights, torch.zeros(4))
     duels = Toy(lambda wave: duels_of(plain.function(wave)), labels=plain.labels, kind=Kind.DUELS)
-    for goal in (Targeted("b"), Untargeted(), Maximise("b")):
+    for goal in (Targeted("b"), Untargeted(), Maximise("b", "scores")):
         of_scores, of_duels = (held(v, clean, goal=goal).margins(0 * clean) for v in (plain, duels))
         assert torch.equal(of_scores.sign(), of_duels.sign())
         if goal.name == "maximise":

@@ -177,7 +177,7 @@ def test_the_soft_duel_of_scores_is_the_log_odds_of_softmax() -> None:
 
 # --- goals -----------------------------------------------------------------------------------------------------------
 
-SCORE_GOALS = [Targeted("flu"), Untargeted(), Maximise("flu"), Maximise()]
+SCORE_GOALS = [Targeted("flu"), Untargeted(), Maximise("flu", "scores"), Maximise(asks="scores")]
 
 
 @pytest.mark.parametrize("goal", SCORE_GOALS, ids=lambda goal: f"{goal.name}-{getattr(goal, 'target', None)}")
@@ -196,11 +196,22 @@ def test_where_a_margin_of_duels_is_above_0_the_goal_is_reached_and_below_it_is_
     assert 100 < int(reached.sum()) < 900
 
 
-def test_maximising_asks_for_every_duel_and_so_for_more_than_the_vote() -> None:
+def test_maximising_scores_asks_for_every_duel_and_so_for_more_than_the_vote() -> None:
     tables, focus = random_tables(1000, 5, 9), random_focus(1000, 5, 9)
-    far = Maximise("flu").margin(tables, focus) > 0
+    far = Maximise("flu", "scores").margin(tables, focus) > 0
     assert (winner(tables) == focus)[far].all()
     assert int(far.sum()) < int((winner(tables) == focus).sum())
+
+
+def test_maximising_probabilities_climbs_the_log_odds_which_never_end() -> None:
+    answer = torch.rand(200, 4, generator=die(11), dtype=torch.float64)
+    answer, focus = answer / answer.sum(1, keepdim=True), random_focus(200, 4, 11)
+    mine = answer.gather(1, focus[:, None])[:, 0]
+    goal = Maximise("flu")
+    assert goal.asks == "probabilities"
+    assert torch.allclose(goal.margin(answer, focus), mine.logit())
+    assert torch.equal(goal.pull(answer, focus), goal.margin(answer, focus))
+    assert torch.equal(goal.reached(answer.argmax(1), answer, focus), answer.argmax(1) == focus)
 
 
 def test_the_untargeted_margin_of_scores_is_the_best_other_less_the_class_to_leave() -> None:
