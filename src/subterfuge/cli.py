@@ -1,13 +1,15 @@
 """The command line: parse, one library call, print.
 
 Exit codes: 0 won or done; 1 a bar that the caller set was missed; 2 the user's mistake; 3 the search ended without a
-win; 4 the victim died; 130 interrupted.
+win; 4 the victim died; 130 interrupted; 141 whoever read the output went away; 143 told to stop.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from subterfuge.outcome import Outcome
 
 LOST = 3
+INTERRUPTED = 130
+STOPPED = 143
+PIPE_CLOSED = 141
 PATH = click.Path(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output.")
 card_option = click.option("--victim", "card", required=True, type=PATH, help="The victim's card, a TOML file.")
@@ -89,7 +94,13 @@ def cli() -> None:
 @click.option("--seconds", type=float, help="Most seconds of search; a run that they end is not repeatable.")
 @click.option("--seed", default=0, show_default=True, help="Of everything random.")
 @click.option("--out", metavar="FILE|DIR", help="Where the result goes; CLIP-to-TARGET.EXT here by default.")
-@click.option("--control", default=20, show_default=True, help="Draws of noise to compare a win with; 0 for none.")
+@click.option(
+    "--control",
+    default=20,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Draws of noise to compare a win with; 0 for none.",
+)
 @click.option("--keep-container", is_flag=True, help="Write a lossy source in kind, and not as 24-bit FLAC.")
 @click.option("--force", is_flag=True, help="Overwrite an existing result (never a clip).")
 @device_option
@@ -151,6 +162,7 @@ def attack(
                 control=control,
                 progress=watch,
                 command=shlex.join(["subterfuge", *sys.argv[1:]]),
+                card=card,
             )
         outcomes.append(outcome)
         if not as_json:
@@ -339,7 +351,7 @@ def seed_study(to: Path, source: Path | None, force: bool, as_json: bool) -> Non
     from subterfuge.training.seed_study import fetch_seed_study
 
     with Watch("seed-study", quiet=as_json) as watch:
-        report = fetch_seed_study(to, source=source, force=force, progress=watch.bytes)
+        report = fetch_seed_study(to, source=source, force=force, progress=watch.files)
     if as_json:
         _print_json(_plain(asdict(report)))
         return
@@ -369,9 +381,11 @@ def demo(out: Path, as_json: bool) -> None:
         with Watch(f"{source} -> {target}", quiet=as_json) as watch:
             threat = Threat(parse_goal(goal, target))
             where = out / f"{clips[source].stem}-to-{target}-{threat.goal.name}{clips[source].suffix}"
-            command = f"subterfuge attack {clips[source].name} --victim victim.toml --target {target}"
-            command += f" --goal {goal}" if goal else ""
-            outcomes.append(run(clips[source], victim, threat, out=where, force=True, progress=watch, command=command))
+            words = ["subterfuge", "attack", str(clips[source]), "--victim", str(embedded_card()), "--target", target]
+            command = shlex.join([*words, *(["--goal", goal] if goal else [])])
+            card, clip = embedded_card(), clips[source]
+            outcome = run(clip, victim, threat, out=where, force=True, progress=watch, command=command, card=card)
+        outcomes.append(outcome)
     if as_json:
         _print_json([outcome.as_json() for outcome in outcomes])
     else:
@@ -404,9 +418,9 @@ class Watch:
         spent = f"{oracle.gradients[0]} gradients, {oracle.queries[0]} queries"
         self._say(f"{self._name}: {state}, margin {float(oracle.best_margin[0]):.3g}, {spent}, {oracle.seconds:.0f} s")
 
-    def bytes(self, place: str, done: int, total: int) -> None:
-        """Tell how much of a file has come."""
-        self._say(f"{place}: {done / 1e6:.1f} of {total / 1e6:.1f} MB")
+    def files(self, place: str, done: int, total: int) -> None:
+        """Tell which file has come."""
+        self._say(f"{place}: file {done} of {total}")
 
     def _say(self, text: str) -> None:
         if self._quiet:
@@ -525,6 +539,7 @@ def _print_json(value: Any) -> None:
 
 def guarded(run: Callable[[], Any]) -> int:
     """Run a command; turn errors into one paragraph and an exit code."""
+    stdout = sys.stdout
     try:
         run()
     except SubterfugeError as error:
@@ -535,13 +550,24 @@ def guarded(run: Callable[[], Any]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; nothing half-written was left", err=True)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        return INTERRUPTED
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        return PIPE_CLOSED  # click has met it, put another stdout there, and would exit with 1, which is a bar's
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {what}{error.strerror or error}. Is the disk full, or a file in use?", err=True)
+        return InputError.exit_code
     return 0
+
+
+def _stop(*_: object) -> None:
+    sys.exit(STOPPED)
 
 
 def main() -> None:
     """Run the command line."""
+    with contextlib.suppress(ValueError):  # outside the main thread there is no such handler
+        signal.signal(signal.SIGTERM, _stop)
     sys.exit(guarded(lambda: cli.main(standalone_mode=False)))

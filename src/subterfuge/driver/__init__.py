@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from subterfuge.audio import MAX_SECONDS, Clip
 from subterfuge.audio.place import check_target
 from subterfuge.driver.control import control_of
 from subterfuge.driver.judge import Judged, ask
-from subterfuge.driver.place import place_for, publish
+from subterfuge.driver.place import place_for, publish, workshop
 from subterfuge.driver.record import advice_for, clip_record, goal_text, limit_text, name_of, versions, victim_record
 from subterfuge.driver.search import Search
 from subterfuge.errors import AttackError, ClipError
@@ -53,6 +52,7 @@ def attack(
     control: int = 20,
     progress: Callable[[Oracle], None] | None = None,
     command: str | None = None,
+    card: str | Path | None = None,
 ) -> Outcome:
     """Change a sound as little as the threat asks for, write it, and prove the change on the written file.
 
@@ -69,6 +69,7 @@ def attack(
         control: draws of noise that the win is compared with; 0 for none.
         progress: called with the oracle a few times a second.
         command: how a user can repeat this, for the record.
+        card: the victim's card, for the record.
 
     Returns:
         The outcome, which is also written beside the sound where the attack won.
@@ -94,18 +95,19 @@ def attack(
     focus = threat.goal.focus(victim.labels, said)
     before = ask(victim, threat, clean, focus)
     target = None if threat.goal.name == "untargeted" else victim.labels[focus]
-    place = place_for(clip, target, out, force, keep_container)
+    place = place_for(clip, target, out, force, keep_container, notes.append)
     if victim.twin is not None:
         notes.extend(victim.twin.warnings)
     already = before.reached and not isinstance(threat.goal, Maximise)
     search = Search(clip, victim, threat, method, clean, focus, seed, progress)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".subterfuge-") as folder:
+    with workshop(place) as folder:
         judged: Judged | None
         if already:
             notes.append(f"the clip is {target} already: it comes back unchanged, and counts in no median")
-            judged = search.judge(torch.zeros_like(clean), Path(folder), keep_container, notes)
+            judged = search.judge(torch.zeros_like(clean), folder, keep_container, notes)
         else:
-            judged = search.run(Path(folder), keep_container, notes)
+            judged = search.run(folder, keep_container, notes)
+        searched = search.oracle.seconds
         won = judged is not None and judged.verdict.reached
         after = judged.verdict if judged is not None else ask(victim, threat, clean + search.oracle.best, focus)
         changed = judged.clip if judged is not None else clip.add(search.oracle.best[0].numpy(), victim.sample_rate)
@@ -134,7 +136,7 @@ def attack(
             queries=oracle.queries[0],
             gradients=oracle.gradients[0],
             judgements=search.judgements,
-            seconds=round(oracle.seconds, 3),
+            seconds=round(searched, 3),
             margin=float(oracle.best_margin[0]),
             twin_gap=search.gap([clean] if judged is None else [clean, torch.from_numpy(judged.wave)[None]]),
             control=noise,
@@ -147,7 +149,7 @@ def attack(
             file=None if final is None else str(final),
             file_sha256=None if final is None else digest,
             clip=clip_record(clip),
-            victim=victim_record(victim),
+            victim=victim_record(victim, card),
             already=already,
             warnings=tuple(dict.fromkeys(notes)),
             advice=None if won else advice_for(method, threat, victim, oracle, after),

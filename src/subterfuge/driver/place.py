@@ -2,43 +2,112 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from subterfuge.audio import Clip
+from subterfuge.audio.formats import SUFFIXES
 from subterfuge.audio.place import check_target
 from subterfuge.errors import OutputError
 from subterfuge.outcome import Outcome, outcome_path
 
+SOUND_SUFFIXES = frozenset(suffix for several in SUFFIXES.values() for suffix in several)
 
-def place_for(clip: Clip, target: str | None, out: str | Path | None, force: bool, keep_container: bool) -> Path:
-    """Say where the result goes, and refuse what cannot be before any work is done."""
+
+def place_for(
+    clip: Clip,
+    target: str | None,
+    out: str | Path | None,
+    force: bool,
+    keep_container: bool,
+    announce: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Say where the result goes, an absolute path, and refuse what cannot be before any work is done.
+
+    Nothing is made. A name that ends as another container does gets the right ending, which is announced.
+
+    Raises:
+        OutputError: the place, or that of the record, holds something (and not `force`), is the clip itself, or cannot
+            be written.
+    """
     suffix = clip.output_suffix(keep_container)
     stem = clip.path.stem if clip.path is not None else clip.name
-    name = f"{stem}-to-{target or 'other'}{suffix}"
-    where = Path.cwd() / name if out is None else Path(out)
-    if out is not None and (where.is_dir() or str(out).endswith(("/", os.sep))):
-        where = where / name
-    if where.suffix.lower() != suffix.lower():
-        where = where.with_name(where.name + suffix)
-    check_target(where, clip.path, force)
+    name = re.sub(r"[/\\\0]", "_", f"{stem}-to-{target or 'other'}") + suffix
     try:
-        where.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=where.parent):
+        where = Path.cwd() / name if out is None else Path.cwd() / out
+        if out is not None and (where.is_dir() or str(out).endswith(("/", os.sep))):
+            where = where / name
+    except (OSError, ValueError) as error:
+        raise _unwritable(Path(out or "."), error) from None
+    if where.suffix.lower() != suffix.lower():
+        named = where.name
+        where = where.with_suffix("") if where.suffix.lower() in SOUND_SUFFIXES else where
+        where = where.with_name(where.name + suffix)
+        announce(f"the result is a {suffix[1:].upper()} file as its source asks for, so {named} is called {where.name}")
+    check_target(where, clip.path, force)
+    check_target(outcome_path(where), clip.path, force)
+    try:
+        there = next(folder for folder in where.parents if folder.exists())
+        with tempfile.TemporaryFile(dir=there):
             pass
-    except OSError as error:
-        raise OutputError(
-            f"{where.parent} cannot be written: {error.strerror or error}. Choose another place with --out."
-        ) from None
+    except (OSError, ValueError) as error:
+        raise _unwritable(where.parent, error) from None
     return where
 
 
-def publish(judged: Path, final: Path, outcome: Outcome) -> None:
-    """Move the judged file and its record into place, the record first, so that no sound stands without one."""
-    record = outcome.write(outcome_path(final))
+@contextmanager
+def workshop(place: Path) -> Iterator[Path]:
+    """Lend a hidden folder beside the result, on its disk; what is in it, and folders made for nothing, go at the end.
+
+    Raises:
+        OutputError: the result's folder cannot be made or written.
+    """
+    missing = [folder for folder in place.parents if not folder.exists()]
     try:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            bench = tempfile.TemporaryDirectory(dir=place.parent, prefix=".subterfuge-", ignore_cleanup_errors=True)
+        except OSError as error:
+            raise _unwritable(place.parent, error) from None
+        with bench as folder:
+            try:
+                yield Path(folder)
+            except OutputError as error:  # nobody knows the hidden folder, so the message names the result
+                said = re.sub(
+                    re.escape(str(Path(folder) / "_"))[:-1] + r"\d+(\.\w+)*", lambda _: str(place), str(error)
+                )
+                raise OutputError(said) from None
+    finally:
+        for made in missing:  # the deepest first; one that holds something stays
+            with contextlib.suppress(OSError):
+                made.rmdir()
+
+
+def publish(judged: Path, final: Path, outcome: Outcome) -> None:
+    """Move the judged file and its record into place, the record first, so that no sound stands without one.
+
+    The record is written beside the judged file, so that a full disk is met before anything is moved.
+
+    Raises:
+        OutputError: one of them cannot be written; nothing new is left.
+    """
+    written, record, anew = outcome.write(outcome_path(judged)), outcome_path(final), not final.exists()
+    try:
+        os.replace(written, record)
         os.replace(judged, final)
-    except OSError as error:
-        record.unlink(missing_ok=True)
-        raise OutputError(f"{final} cannot be written: {error.strerror or error}. Choose another place.") from None
+    except BaseException as error:
+        if anew:
+            record.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _unwritable(final, error) from None
+        raise
+
+
+def _unwritable(where: Path, error: OSError | ValueError) -> OutputError:
+    why = getattr(error, "strerror", None) or error
+    return OutputError(f"{where} cannot be written: {why}. Choose another place with --out, or make room there.")

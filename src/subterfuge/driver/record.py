@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from subterfuge.attacks import Attack, Quietest
@@ -24,7 +26,7 @@ def goal_text(threat: Threat) -> str:
 
 def limit_text(threat: Threat) -> str:
     """Say a limit as the command line does."""
-    value = getattr(threat.limit, "snr_db", None) or getattr(threat.limit, "peak", None)
+    value = getattr(threat.limit, "snr_db", getattr(threat.limit, "peak", None))
     return threat.limit.name if value is None else f"{threat.limit.name}={value:g}"
 
 
@@ -39,7 +41,7 @@ def clip_record(clip: Clip) -> dict[str, Any]:
     return {
         "name": clip.name,
         "label": clip.label,
-        "path": None if path is None else str(path),
+        "path": None if path is None else str(path.absolute()),
         "sha256": None if path is None else hashlib.sha256(path.read_bytes()).hexdigest(),
         "fingerprint": clip.fingerprint,
         "sample_rate": clip.sample_rate,
@@ -50,12 +52,13 @@ def clip_record(clip: Clip) -> dict[str, Any]:
     }
 
 
-def victim_record(victim: Victim) -> dict[str, Any]:
+def victim_record(victim: Victim, card: str | Path | None) -> dict[str, Any]:
     """Say which victim it was, and what was searched on."""
     return {
         "name": victim.name,
         "fingerprint": victim.fingerprint,
-        "card": getattr(victim, "card", None),
+        "card": None if card is None else str(Path(card).absolute()),
+        "card_sha256": None if card is None else hashlib.sha256(Path(card).read_bytes()).hexdigest(),
         "sample_rate": victim.sample_rate,
         "labels": list(victim.labels),
         "searched_on": "its twin" if victim.twin is not None else "itself",
@@ -64,7 +67,8 @@ def victim_record(victim: Victim) -> dict[str, Any]:
 
 def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, after: Verdict) -> str:
     """Say how far a lost attack came, and what to try."""
-    came = f"best margin {float(oracle.best_margin[0]):.3g} (above 0 wins)"
+    margin = float(oracle.best_margin[0])
+    came = f"best margin {margin:.3g} (above 0 wins)" if math.isfinite(margin) else "every win died in the written file"
     if after.probability is not None:
         came += f", probability {after.probability:.3f}"
     tries = []
