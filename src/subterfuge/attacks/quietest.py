@@ -22,6 +22,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from subterfuge.attacks.knobs import expect
+from subterfuge.errors import AttackError
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
 
@@ -61,6 +63,29 @@ class Quietest:
     needs: ClassVar[Gives] = Gives.GRADIENTS
     seeks: ClassVar[Seeks] = "quiet"
     says: ClassVar[str] = "the smallest change that wins, from several starts (white box)"
+
+    def __post_init__(self) -> None:
+        for knob, least, most in (
+            ("even", 0, len(self.starts)),
+            ("climb", 1, math.inf),
+            ("resort", 0, 100),
+            ("stride_db", 0, 150),
+            ("even_db", 0, 150),
+            ("growth", 1, 2),
+            ("swing", 1e-4, 10),
+            ("shrink", 1e-4, 0.9),
+            ("patience", 1, math.inf),
+        ):
+            expect("quietest", knob, getattr(self, knob), least, most)
+        for db in self.starts:
+            expect("quietest", "starts", db, 0)
+        for steps in (*self.race, *self.keep):
+            expect("quietest", "race and keep", steps, 1)
+        if not self.starts or len(self.keep) != len(self.race) - 1:
+            raise AttackError(
+                f"quietest has {len(self.starts)} starts, {len(self.race)} rounds of race and {len(self.keep)} of "
+                "keep; one start or more was expected, and one keep less than rounds, as race=40,100,300 and keep=2,1"
+            )
 
     def __call__(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator]) -> None:
         """Race the starts of every row."""
@@ -117,6 +142,8 @@ class Quietest:
             _, slope = oracle.gradient(delta[left], left, pull=pull)
             met[left] = oracle.met[left]
             rows, up = left[~met[left]], unit(slope[~met[left]])
+            if not len(rows):
+                break
             step = level[rows] * 10 ** (-self.stride_db / 20) * self.growth ** min(k, self.climb)
             drift[rows] = 0.9 * drift[rows] + 0.1 * up
             if way == "even":
