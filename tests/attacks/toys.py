@@ -69,8 +69,9 @@ def two_sided(length: int, *, seed: int = 0, scale: float = 1.0, **about: object
 
 
 def bands(length: int, **about: object) -> Toy:
-    """A smooth, curved victim: log energies of six bands, each class near its own profile (an RBF of them)."""
-    profiles = torch.randn(3, 6, generator=torch.Generator().manual_seed(5)) * 0.7
+    """A smooth, curved victim of log energies in six bands: class a is dark, b is flat and c is bright (an RBF)."""
+    tilt = torch.linspace(1, -1, 6)
+    profiles = torch.stack([tilt, 0 * tilt, -tilt])
 
     def scores(wave: Tensor) -> Tensor:
         power = torch.fft.rfft(wave).abs().square()[:, 1:]
@@ -88,6 +89,12 @@ def tones(rows: int, length: int, *, seed: int = 1, level: float = 0.1) -> Tenso
     """White sounds, float32, shape (rows, length)."""
     die = torch.Generator().manual_seed(seed)
     return level * torch.randn(rows, length, generator=die)
+
+
+def dark(rows: int, length: int, *, seed: int = 1, level: float = 0.1) -> Tensor:
+    """Sounds whose bands fall as those of class a of `bands` do; flat noise makes them class b."""
+    spectrum = torch.fft.rfft(tones(rows, length, seed=seed, level=level))
+    return torch.fft.irfft(spectrum * torch.linspace(0.4, -0.4, spectrum.shape[1]).exp(), n=length)
 
 
 def at_distance(clean: Tensor, w: Tensor, snr_db: float | Tensor) -> Tensor:

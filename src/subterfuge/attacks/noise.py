@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from subterfuge.attacks.knobs import expect
 from subterfuge.errors import AttackError
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
@@ -35,6 +36,10 @@ class Noise:
     def __post_init__(self) -> None:
         if self.spectrum not in ("white", "clip"):
             raise AttackError(f"noise spectrum={self.spectrum} is not known; white or clip was expected")
+        expect("noise", "loudest_db", self.loudest_db, -60, 150)
+        expect("noise", "quietest_db", self.quietest_db, self.loudest_db, 150)
+        expect("noise", "step_db", self.step_db, 0.01, 210)
+        expect("noise", "draws", self.draws, 1)
 
     def __call__(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator]) -> None:
         """Raise the level until every row has won, or the loudest is reached."""

@@ -16,6 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from subterfuge.attacks.knobs import expect
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
 
@@ -34,6 +35,12 @@ class PGD:
     needs: ClassVar[Gives] = Gives.GRADIENTS
     seeks: ClassVar[Seeks] = "margin"
     says: ClassVar[str] = "the largest margin inside a limit: projected gradient ascent (white box)"
+
+    def __post_init__(self) -> None:
+        expect("pgd", "steps", self.steps, 1)
+        expect("pgd", "starts", self.starts, 1)
+        expect("pgd", "stride", self.stride, 1e-6, 10)
+        expect("pgd", "momentum", self.momentum, 0, 0.999)
 
     def __call__(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator]) -> None:
         """Ascend from each start."""

@@ -1,0 +1,55 @@
+"""How the tests of attacks run one: quick knobs, an oracle around toy victims, and what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from tests.attacks.toys import Toy
+from torch import Tensor
+
+from subterfuge.attacks import ATTACKS, Attack
+from subterfuge.oracle import BudgetSpent, Oracle, dice
+from subterfuge.threat import Budget, Goal, LeastSNR, Limit, Targeted, Threat, Unlimited
+
+QUICK: dict[str, dict[str, Any]] = {
+    "quietest": {"starts": (float("inf"), 46.0, 46.0), "even": 1, "climb": 60, "resort": 2, "race": (10, 20, 30)},
+    "pgd": {"steps": 30, "starts": 2},
+}
+"""Knobs with which an attack is quick on a toy; an attack that is not named here runs as it comes."""
+
+
+def quick(name: str) -> Attack:
+    """Give an attack with quick knobs."""
+    return ATTACKS[name](**QUICK.get(name, {}))
+
+
+def usual_limit(attack: Attack) -> Limit:
+    """Give what an attack needs to have an end: a limit where it looks for margin, else none."""
+    return LeastSNR(30.0) if attack.seeks == "margin" else Unlimited()
+
+
+def search(
+    attack: Attack,
+    victim: Toy,
+    clean: Tensor,
+    *,
+    goal: Goal | None = None,
+    focus: int = 1,
+    limit: Limit | None = None,
+    budget: Budget | None = None,
+    key: str = "seed 0",
+    rolls: Sequence[torch.Generator] | None = None,
+    oracle: Oracle | None = None,
+    **options: Any,
+) -> Oracle:
+    """Run an attack until it ends or its budget does, and give the oracle that it held."""
+    if oracle is None:
+        threat = Threat(goal or Targeted(victim.labels[focus]), limit or usual_limit(attack), budget or Budget())
+        oracle = Oracle(victim, threat, clean, torch.full((len(clean),), focus), seeks=attack.seeks, **options)
+    try:
+        attack(oracle, clean, dice(key, len(clean)) if rolls is None else rolls)
+    except BudgetSpent:
+        assert not oracle.open().any()
+    return oracle
