@@ -138,6 +138,7 @@ def attack(
     from subterfuge.attacks import make_attack
     from subterfuge.audio import Clip
     from subterfuge.driver import attack as run
+    from subterfuge.driver.place import place_for
     from subterfuge.threat import Budget, Threat, parse_goal, parse_limit
     from subterfuge.victims import load_victim
 
@@ -147,6 +148,9 @@ def attack(
     _threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
     loaded = [Clip.read(path, max_seconds=max_seconds) for path in clips]
+    if target is not None or threat.goal.name == "untargeted":
+        for clip in loaded:  # every place, before any work
+            place_for(clip, target, out, force, keep_container)
     outcomes = []
     for clip in loaded:
         with Watch(clip.name, quiet=as_json and not sys.stderr.isatty()) as watch:
