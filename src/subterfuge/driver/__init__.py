@@ -113,11 +113,11 @@ def attack(
         changed = judged.clip if judged is not None else clip.add(search.oracle.best[0].numpy(), victim.sample_rate)
         difference = compare(clip, changed, victim.sample_rate)
         noise = None
-        if won and not already and control:
+        if won and not already and control and not isinstance(threat.goal, Maximise):
             noise = control_of(clip, victim, threat, judged, wave, focus, seed, control)
         final = None
         if won and judged is not None:
-            final = place.with_suffix(judged.file.suffix)
+            final = place
             check_target(final, clip.path, force)
             digest = hashlib.sha256(judged.file.read_bytes()).hexdigest()
         oracle = search.oracle

@@ -35,7 +35,7 @@ def place_for(
         OutputError: the place, or that of the record, holds something (and not `force`), is the clip itself, or cannot
             be written.
     """
-    suffix = clip.output_suffix(keep_container)
+    suffix, home = clip.output_suffix(keep_container), clip.container(keep_container)
     stem = clip.path.stem if clip.path is not None else clip.name
     name = re.sub(r"[/\\\0]", "_", f"{stem}-to-{target or 'other'}") + suffix
     try:
@@ -44,11 +44,11 @@ def place_for(
             where = where / name
     except (OSError, ValueError) as error:
         raise _unwritable(Path(out or "."), error) from None
-    if where.suffix.lower() != suffix.lower():
+    if where.suffix.lower() not in home.suffixes:
         named = where.name
         where = where.with_suffix("") if where.suffix.lower() in SOUND_SUFFIXES else where
         where = where.with_name(where.name + suffix)
-        announce(f"the result is a {suffix[1:].upper()} file as its source asks for, so {named} is called {where.name}")
+        announce(f"the result is written as {home.format}, so {named} is called {where.name}")
     check_target(where, clip.path, force)
     check_target(outcome_path(where), clip.path, force)
     try:

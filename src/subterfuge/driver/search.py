@@ -103,12 +103,16 @@ class Search:
         return Judged(Clip.read(file, max_seconds=HOURS_24), file, wave, verdict)
 
     def gap(self, waves: list[Tensor]) -> float | None:
-        """Give the largest difference between the twin's scores and the victim's."""
-        twin = self.victim.twin
-        if twin is None or self.victim.gives < Gives.SCORES or twin.kind != self.victim.kind:
+        """Give the largest difference between the twin's scores and the victim's, or, of other kinds, probabilities."""
+        twin, victim = self.victim.twin, self.victim
+        if twin is None:
             return None
         with torch.no_grad():
-            return max(float((twin.scores(wave) - self.victim.scores(wave)).abs().max()) for wave in waves)
+            if victim.gives >= Gives.SCORES and twin.kind == victim.kind:
+                return max(float((twin.scores(wave) - victim.scores(wave)).abs().max()) for wave in waves)
+            pairs = [(twin.probabilities(wave), victim.probabilities(wave)) for wave in waves]
+        gaps = [float((mine - true).abs().max()) for mine, true in pairs if mine is not None and true is not None]
+        return max(gaps) if gaps else None
 
     def _first_margin(self) -> float:
         with torch.no_grad():
