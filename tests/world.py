@@ -114,9 +114,20 @@ class Said:
     err: str
 
 
-def run(*words: object) -> Said:
-    """Run the command line in this process, as `main` does, with its streams caught."""
-    out, err = io.StringIO(), io.StringIO()
+class Stream(io.StringIO):
+    """What a command writes to."""
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+def run(*words: object, terminal: bool = False) -> Said:
+    """Run the command line in this process, as `main` does, with its streams caught, one of errors as a terminal."""
+    out, err = Stream(False), Stream(terminal)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code: Any = guarded(lambda: cli.main([str(word) for word in words], standalone_mode=False))

@@ -332,7 +332,7 @@ def diff(before: Path, after: Path, rate: int | None, max_seconds: float, as_jso
     _print_table(["measure", "value", "unit"], rows)
 
 
-@cli.group()
+@cli.group(epilog=examples("subterfuge data seed-study --to study"))
 def data() -> None:
     """Fetch data sets and studies."""
 
@@ -574,4 +574,4 @@ def main() -> None:
     """Run the command line."""
     with contextlib.suppress(ValueError):  # outside the main thread there is no such handler
         signal.signal(signal.SIGTERM, _stop)
-    sys.exit(guarded(lambda: cli.main(standalone_mode=False)))
+    sys.exit(guarded(lambda: cli.main(prog_name="subterfuge", standalone_mode=False)))

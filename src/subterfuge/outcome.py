@@ -51,7 +51,8 @@ class Outcome:
     margin: float | None
     """How far past the goal the search came, in the units of the scores that it searched on."""
     twin_gap: float | None
-    """Largest difference between the twin's scores and the victim's on the clean clip and the file."""
+    """Largest difference between the twin's scores and the victim's on the clean clip and the file; of probabilities,
+    where the two score in different kinds."""
     control: Mapping[str, Any] | None
     """What noise does that knows nothing."""
     attack: str
