@@ -479,7 +479,8 @@ def _print_outcome(outcome: Outcome) -> None:
             )
         click.echo(f"  {outcome.file}")
     else:
-        click.echo(f"{outcome.clip['name']}: lost, the victim still says {outcome.predicted}; {outcome.advice}")
+        still = "still says" if outcome.predicted == outcome.predicted_before else "says"
+        click.echo(f"{outcome.clip['name']}: lost, the victim {still} {outcome.predicted}; {outcome.advice}")
     _print_warnings(outcome.warnings)
 
 

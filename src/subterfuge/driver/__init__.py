@@ -108,7 +108,7 @@ def attack(
         else:
             judged = search.run(folder, keep_container, notes)
         searched = search.oracle.seconds
-        won = judged is not None and judged.verdict.reached
+        won = judged is not None and judged.won
         after = judged.verdict if judged is not None else ask(victim, threat, clean + search.oracle.best, focus)
         changed = judged.clip if judged is not None else clip.add(search.oracle.best[0].numpy(), victim.sample_rate)
         difference = compare(clip, changed, victim.sample_rate)

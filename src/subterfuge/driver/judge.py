@@ -36,6 +36,13 @@ class Judged:
     file: Path
     wave: NDArray[np.float32]
     verdict: Verdict
+    allowed: bool
+    """Whether it is inside the limit still, after rounding and resampling."""
+
+    @property
+    def won(self) -> bool:
+        """Whether the file meets the goal inside the limit."""
+        return self.verdict.reached and self.allowed
 
 
 def ask(victim: Victim, threat: Threat, wave: Tensor, focus: int) -> Verdict:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -13,14 +15,17 @@ from subterfuge.attacks import Attack
 from subterfuge.audio import Clip, hear
 from subterfuge.audio.grid import BITS
 from subterfuge.audio.reading import HOURS_24
+from subterfuge.driver.elastic import Elastic
 from subterfuge.driver.judge import Judged, ask
 from subterfuge.errors import AttackError
 from subterfuge.oracle import BudgetSpent, Oracle, answer_for, dice
-from subterfuge.threat import Maximise, Threat
+from subterfuge.threat import Limit, Maximise, Threat
 from subterfuge.victim import Gives, Victim
 
 ROUNDS = 10
-"""Most files that are judged for one clip."""
+"""Most searches for one clip."""
+SMALLER = 4
+"""Most further files of one search, each smaller, where rounding takes the file beyond the limit."""
 
 
 class Search:
@@ -40,6 +45,7 @@ class Search:
         self.clip, self.victim, self.threat, self.method = clip, victim, threat, method
         self.clean, self.focus, self.seed = clean, focus, seed
         self.judgements = 0
+        self.limit = Elastic(threat.limit)
         self.on = victim.twin if victim.twin is not None else victim
         self.jumps = bool(getattr(self.on, "jumps", False)) and threat.goal.asks == "scores"
         same_rate = clip.sample_rate == victim.sample_rate
@@ -48,7 +54,7 @@ class Search:
         cutoff = None if same_rate else 0.9 * min(clip.sample_rate, victim.sample_rate) / 2
         self.oracle = Oracle(
             self.on,
-            threat,
+            replace(threat, limit=cast(Limit, self.limit)),
             clean,
             torch.tensor([focus]),
             grid=[grid],
@@ -64,7 +70,7 @@ class Search:
         needed = self._first_margin()
         endless = isinstance(self.threat.goal, Maximise)
         oracle.needed[row] = -math.inf if self.jumps or endless else needed
-        start, judged = oracle.start[row], None
+        judged = None
         for round_ in range(ROUNDS):
             spent = False
             try:
@@ -73,8 +79,8 @@ class Search:
                 spent = True
             if not bool(oracle.won[row]):
                 break
-            judged = self.judge(oracle.best[row : row + 1], folder, keep_container, notes)
-            if judged.verdict.reached or spent or endless:
+            judged, start = self._inside(oracle.best[row : row + 1], folder, keep_container, notes)
+            if judged.won or not judged.allowed or spent or endless:
                 break
             with torch.no_grad():
                 answer = answer_for(self.threat.goal, self.on, torch.from_numpy(judged.wave)[None])
@@ -83,13 +89,25 @@ class Search:
             margin = float(self.threat.goal.margin(answer, torch.tensor([self.focus]))[0])
             short = max(0.0, float(oracle.best_margin[row]) - margin)
             asked = max(float(oracle.needed[row]), float(oracle.best_margin[row]) - needed) + max(needed, 1.5 * short)
-            start = oracle.best[row].clone()
             if not bool(oracle.open().any()):
                 break
             notes.append("a win died in the written file: the search went on with a wider margin")
-            oracle.raise_bar(row, asked, start)
+            oracle.raise_bar(row, asked, start[0].clone())
             needed *= 2
         return judged
+
+    def _inside(self, delta: Tensor, folder: Path, keep_container: bool, notes: list[str]) -> tuple[Judged, Tensor]:
+        """Judge a change, smaller and smaller while its file is beyond the limit; give the file and its change."""
+        judged = self.judge(delta, folder, keep_container, notes)
+        for _ in range(SMALLER):
+            if judged.allowed:
+                break
+            self.limit.tighten(torch.from_numpy(judged.wave)[None], self.clean)
+            delta = self.oracle.admit(delta)
+            judged = self.judge(delta, folder, keep_container, notes)
+        if not judged.allowed:
+            notes.append("rounding in the file takes it beyond the limit")
+        return judged, delta
 
     def judge(self, delta: Tensor, folder: Path, keep_container: bool, notes: list[str]) -> Judged:
         """Write the file, read it back as the victim's users do, ask the true victim once."""
@@ -99,8 +117,10 @@ class Search:
         name = f"{self.judgements}{self.clip.output_suffix(keep_container)}"
         file = changed.write(folder / name, keep_container=keep_container, announce=notes.append)
         wave = hear(file, self.victim.sample_rate)
-        verdict = ask(self.victim, self.threat, torch.from_numpy(wave)[None], self.focus)
-        return Judged(Clip.read(file, max_seconds=HOURS_24), file, wave, verdict)
+        heard = torch.from_numpy(wave)[None]
+        verdict = ask(self.victim, self.threat, heard, self.focus)
+        allowed = self.limit.holds(heard.to(self.clean), self.clean)
+        return Judged(Clip.read(file, max_seconds=HOURS_24), file, wave, verdict, allowed)
 
     def gap(self, waves: list[Tensor]) -> float | None:
         """Give the largest difference between the twin's scores and the victim's, or, of other kinds, probabilities."""

@@ -1,0 +1,50 @@
+"""A limit that the judge draws tighter: rounding and resampling add to a change after the search has measured it."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from subterfuge.errors import ThreatError
+from subterfuge.threat import LeastSNR, Limit, Peak
+
+
+class Elastic:
+    """A limit that holds on the file, and what is asked of the search so that it does."""
+
+    def __init__(self, limit: Limit) -> None:
+        self.name, self._asked, self._search = limit.name, limit, limit
+
+    def project(self, delta: Tensor, clean: Tensor) -> Tensor:
+        """Give the nearest perturbation inside what is asked of the search."""
+        return self._search.project(delta, clean)
+
+    def allows(self, delta: Tensor, clean: Tensor) -> Tensor:
+        """Say which rows are inside what is asked of the search, bool (N,)."""
+        return self._search.allows(delta, clean)
+
+    def steepest(self, slope: Tensor, clean: Tensor) -> Tensor:
+        """Give the change on the edge of what is asked of the search that gains most."""
+        return self._search.steepest(slope, clean)
+
+    def holds(self, heard: Tensor, clean: Tensor) -> bool:
+        """Say whether a file's wave (1, T), read back, is inside the limit that was asked for."""
+        return bool(self._asked.allows(heard - clean, clean)[0])
+
+    def tighten(self, heard: Tensor, clean: Tensor) -> None:
+        """Ask the search for less, by what a file's wave (1, T) has too much and a little more."""
+        change, now = heard - clean, self._search
+        try:
+            if isinstance(self._asked, LeastSNR) and isinstance(now, LeastSNR):
+                over = float(change.norm() / self._asked.radius(clean)[0, 0])
+                self._search = LeastSNR(now.snr_db + _db(over) + 0.005)
+            elif isinstance(self._asked, Peak) and isinstance(now, Peak):
+                over = float(change.abs().max() / self._asked.peak)
+                self._search = Peak(now.peak / (1.002 * max(1.0, over)))
+        except ThreatError:  # beyond what a limit can say: it stays, and the attack is lost
+            return
+
+
+def _db(ratio: float) -> float:
+    return 20 * math.log10(max(1.0, ratio))
