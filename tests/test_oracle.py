@@ -238,6 +238,29 @@ def test_raising_the_bar_forgets_the_win_of_that_row_alone_and_begins_there(vict
     assert torch.equal(oracle.best, torch.stack([near[0], far[1], near[2]]))
 
 
+def test_after_the_bar_is_raised_a_louder_win_counts_and_before_it_the_nearest_miss(victim: Toy, clean: Tensor) -> None:
+    oracle = held(victim, clean)
+    near, far = candidates(clean, two_sided(T)[1], [1.5, 3.0])
+    margin = oracle.margins(near)
+    for row in range(3):
+        oracle.raise_bar(row, float(1.5 * margin[row]), near[row])
+    oracle.margins(0 * near)
+    assert torch.equal(oracle.best, 0 * near)
+    for row in range(3):
+        oracle.raise_bar(row, float(1.5 * margin[row]), near[row])
+    oracle.margins(far)
+    assert oracle.won.all()
+    assert torch.equal(oracle.best, far)
+
+
+def test_the_same_win_again_is_no_improvement(victim: Toy, clean: Tensor) -> None:
+    oracle = held(victim, clean)
+    near = candidates(clean, two_sided(T)[1], [1.5])[0]
+    oracle.margins(near)
+    oracle.margins(near)
+    assert [len(steps) for steps in oracle.history] == [1, 1, 1]
+
+
 @pytest.mark.parametrize("seeks", ["quiet", "margin"])
 def test_each_improvement_is_noted_and_each_note_is_one(victim: Toy, clean: Tensor, seeks: str) -> None:
     oracle = held(victim, clean, seeks=seeks)
@@ -346,13 +369,15 @@ def test_a_limit_of_the_size_of_the_files_own_step_still_lets_a_change_through(s
     assert (along > 0.5).all()  # of the gain along the change asked for, half survives
 
 
-def test_a_peak_limit_between_two_steps_costs_no_sample_more_than_a_step() -> None:
+@pytest.mark.parametrize("steps", [32.2, 32.768, 32.98])
+def test_a_peak_limit_between_two_steps_costs_no_sample_more_than_a_step(steps: float) -> None:
     step = 2.0**-15
+    peak = steps * step
     clean = (tones(1, 500) / step).round() * step
-    oracle = held(Toy(lambda wave: wave[:, :2]), clean, limit=Peak(0.001), grid=[step])
-    delta = 0.001 * torch.randn(1, 500, generator=torch.Generator().manual_seed(2))
+    oracle = held(Toy(lambda wave: wave[:, :2]), clean, limit=Peak(peak), grid=[step])
+    delta = peak * torch.randn(1, 500, generator=torch.Generator().manual_seed(2))
     admitted = oracle.admit(delta)
-    assert ((admitted - delta.clamp(-0.001, 0.001)).abs() < step).all()
+    assert ((admitted - delta.clamp(-peak, peak)).abs() < step).all()
     assert admitted.abs().max() == 32 * step
 
 
