@@ -66,7 +66,7 @@ class Quietest:
 
     def __post_init__(self) -> None:
         for knob, least, most in (
-            ("even", 0, len(self.starts)),
+            ("even", 0, math.inf),
             ("climb", 1, math.inf),
             ("resort", 0, 100),
             ("stride_db", 0, 150),
@@ -88,14 +88,19 @@ class Quietest:
             )
 
     def __call__(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator]) -> None:
-        """Race the starts of every row."""
-        warm = bool((oracle.start != 0).any())
-        starts = [oracle.start] if warm else [self._noise(clean, db, dice) for db in self.starts]
-        ways = ["steep"] * (len(starts) - self.even) + ["even"] * self.even
-        everyone = torch.ones(len(clean), dtype=torch.bool)
+        """Race the starts of every row; a row whose win died in the file goes on from there alone."""
+        warm = (oracle.start != 0).any(dim=-1)
+        everyone, cold = torch.ones_like(warm).cpu(), ~warm.cpu()
+        even = min(self.even, len(self.starts) - 1)
         runners: list[tuple[Tensor, Tensor]] = []
-        for start, way in zip(starts, ways[-len(starts) :], strict=True):
-            delta, met = self._climb(oracle, clean, start, everyone, way=way, steps=self.climb)
+        for place, db in enumerate(self.starts):
+            if place and not bool(cold.any()):
+                break
+            start, rows = oracle.project(self._noise(clean, db, dice)), cold
+            if not place:
+                start, rows = torch.where(warm[:, None], oracle.start, start), everyone
+            way = "even" if place >= len(self.starts) - even else "steep"
+            delta, met = self._climb(oracle, clean, start, rows, way=way, steps=self.climb)
             runners.append(self._walk(oracle, delta, met, self.race[0]))
         for way, pull in LAST_RESORTS:
             lost = torch.stack([radius for _, radius in runners]).amin(0).isinf()
@@ -104,7 +109,7 @@ class Quietest:
             start = self._noise(clean, self.starts[-1], dice)
             delta, met = self._climb(oracle, clean, start, lost, way=way, steps=self.resort * self.climb, pull=pull)
             runners.append(self._walk(oracle, delta, met, self.race[0]))
-        later = self.race[1:2] if warm else self.race[1:]
+        later = self.race[1:] if bool(cold.any()) else self.race[1:2]
         for round_, steps in enumerate(later):
             runners = self._front(runners, self.keep[round_])
             runners = [self._walk(oracle, delta, radius < math.inf, steps) for delta, radius in runners]
