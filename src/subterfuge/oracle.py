@@ -289,6 +289,8 @@ class Oracle:
     def _chosen(self, rows: Tensor | None) -> Tensor:
         open_rows = self.open()
         wanted = torch.arange(self.rows) if rows is None else rows
+        if len(set(wanted.tolist())) < len(wanted):
+            raise ValueError(f"rows {wanted.tolist()} name one clip twice; each may be asked about once a call")
         if not bool(open_rows.any()):
             raise BudgetSpent
         return wanted[open_rows[wanted]]

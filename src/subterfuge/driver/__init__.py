@@ -25,7 +25,7 @@ from subterfuge.driver.control import control_of
 from subterfuge.driver.judge import Judged, ask
 from subterfuge.driver.place import place_for, publish, workshop
 from subterfuge.driver.record import advice_for, clip_record, goal_text, limit_text, name_of, versions, victim_record
-from subterfuge.driver.search import Search
+from subterfuge.driver.search import Search, searched_on
 from subterfuge.errors import AttackError, ClipError
 from subterfuge.hearing.compare import compare
 from subterfuge.oracle import Oracle
@@ -96,7 +96,7 @@ def attack(
     before = ask(victim, threat, clean, focus)
     target = None if threat.goal.name == "untargeted" else victim.labels[focus]
     place = place_for(clip, target, out, force, keep_container, notes.append)
-    if victim.twin is not None:
+    if searched_on(victim, method) is victim.twin:
         notes.extend(victim.twin.warnings)
     already = before.reached and not isinstance(threat.goal, Maximise)
     search = Search(clip, victim, threat, method, clean, focus, seed, progress)
@@ -149,7 +149,7 @@ def attack(
             file=None if final is None else str(final),
             file_sha256=None if final is None else digest,
             clip=clip_record(clip),
-            victim=victim_record(victim, card),
+            victim=victim_record(victim, card, searched_on(victim, method)),
             already=already,
             warnings=tuple(dict.fromkeys(notes)),
             advice=None if won else advice_for(method, threat, victim, oracle, after),
@@ -164,7 +164,7 @@ def attack(
 
 def _check_fit(method: Attack, victim: Victim, threat: Threat) -> None:
     name = name_of(method)
-    on = victim.twin if victim.twin is not None else victim
+    on = searched_on(victim, method)
     if on.gives < method.needs:
         why = getattr(victim, "no_twin", None)
         because = f" ({why})" if why else ""
@@ -172,6 +172,8 @@ def _check_fit(method: Attack, victim: Victim, threat: Threat) -> None:
             f"the attack {name} needs {method.needs.name.lower()}, and the victim {victim.name} gives "
             f"{on.gives.name.lower()} only{because}; try an attack that needs less, such as noise"
         )
+    if isinstance(threat.goal, Maximise) and method.seeks != "margin":
+        raise AttackError(f"the goal maximise has no end, and {name} stops at its quietest win; use --attack pgd")
     if method.seeks == "margin" and isinstance(threat.limit, Unlimited):
         raise AttackError(f"{name} looks for the largest margin inside a limit, and there is none; add --limit snr=40")
 

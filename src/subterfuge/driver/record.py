@@ -52,7 +52,7 @@ def clip_record(clip: Clip) -> dict[str, Any]:
     }
 
 
-def victim_record(victim: Victim, card: str | Path | None) -> dict[str, Any]:
+def victim_record(victim: Victim, card: str | Path | None, searched: Victim) -> dict[str, Any]:
     """Say which victim it was, and what was searched on."""
     return {
         "name": victim.name,
@@ -61,7 +61,7 @@ def victim_record(victim: Victim, card: str | Path | None) -> dict[str, Any]:
         "card_sha256": None if card is None else hashlib.sha256(Path(card).read_bytes()).hexdigest(),
         "sample_rate": victim.sample_rate,
         "labels": list(victim.labels),
-        "searched_on": "its twin" if victim.twin is not None else "itself",
+        "searched_on": "itself" if searched is victim else "its twin",
     }
 
 

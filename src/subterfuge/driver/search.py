@@ -28,6 +28,11 @@ SMALLER = 4
 """Most further files of one search, each smaller, where rounding takes the file beyond the limit."""
 
 
+def searched_on(victim: Victim, method: Attack) -> Victim:
+    """Give what an attack searches on: the victim itself where that gives enough, else its twin, if it has one."""
+    return victim if victim.gives >= method.needs or victim.twin is None else victim.twin
+
+
 class Search:
     """One clip's search: the oracle, and the judge that sends it back."""
 
@@ -46,7 +51,7 @@ class Search:
         self.clean, self.focus, self.seed = clean, focus, seed
         self.judgements = 0
         self.limit = Elastic(threat.limit)
-        self.on = victim.twin if victim.twin is not None else victim
+        self.on = searched_on(victim, method)
         self.jumps = bool(getattr(self.on, "jumps", False)) and threat.goal.asks == "scores"
         same_rate = clip.sample_rate == victim.sample_rate
         bits = BITS.get(clip.container().subtype) if same_rate else None
@@ -89,6 +94,8 @@ class Search:
             margin = float(self.threat.goal.margin(answer, torch.tensor([self.focus]))[0])
             short = max(0.0, float(oracle.best_margin[row]) - margin)
             asked = max(float(oracle.needed[row]), float(oracle.best_margin[row]) - needed) + max(needed, 1.5 * short)
+            if self.on.gives is Gives.LABELS:  # a label has no margin to widen: other draws may do
+                asked = float(oracle.needed[row])
             if not bool(oracle.open().any()):
                 break
             notes.append("a win died in the written file: the search went on with a wider margin")
