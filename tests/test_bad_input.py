@@ -511,6 +511,23 @@ def test_a_full_disk_keeps_what_was_to_be_replaced(tmp_path: Path, bands: Path, 
             refused(out, *attack(path, bands, out, "--force", "--seed", "1"))
 
 
+@pytest.mark.parametrize(("fault", "code"), [(OSError(28, "No space left on device"), 2), (KeyboardInterrupt(), 130)])
+def test_a_sound_that_cannot_be_moved_into_place_leaves_no_record_either(
+    fault: BaseException, code: int, tmp_path: Path, bands: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, replace = clip(tmp_path / "a.wav"), os.replace
+
+    def failing(source: Path, target: Path) -> None:
+        if Path(target).name == "a-to-high.wav":
+            raise fault
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    said = run(*attack(path, bands, out))
+    assert (said.code, said.out) == (code, "")
+    assert tree(out) == {}
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_under_standard_output_is_one_paragraph() -> None:
     with open("/dev/full", "w") as full:

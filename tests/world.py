@@ -17,7 +17,22 @@ from subterfuge.cli import cli, guarded
 
 LABELS = ("low", "middle", "high")
 RATE = 8000
-QUICK = ("-o", "starts=inf", "-o", "even=0", "-o", "climb=100", "-o", "race=20,20", "-o", "keep=1", "--control", "0")
+QUICK = (
+    "-o",
+    "starts=inf",
+    "-o",
+    "even=0",
+    "-o",
+    "climb=100",
+    "-o",
+    "resort=1",
+    "-o",
+    "race=20,20",
+    "-o",
+    "keep=1",
+    "--control",
+    "0",
+)
 """Knobs with which an attack on `BANDS` takes a tenth of a second."""
 
 CODE = '''
