@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -459,6 +460,16 @@ def test_whoever_closes_the_pipe_gets_no_traceback() -> None:
     assert process.wait(60) == 141
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+def test_a_name_that_the_terminal_cannot_show_is_shown_as_it_can(bands: Path, here: Path) -> None:
+    clip(here / "flöte.wav")
+    words = program("score", "flöte.wav", "--victim", bands)
+    ended = subprocess.run(
+        words, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "fl\\xf6te" in ended.stdout
 
 
 def test_the_installed_program_is_the_command_line() -> None:

@@ -7,6 +7,7 @@ win; 4 the victim died; 130 interrupted; 141 whoever read the output went away; 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import shlex
 import signal
@@ -573,6 +574,9 @@ def _stop(*_: object) -> None:
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):  # a name that a terminal cannot show must not end the work
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     with contextlib.suppress(ValueError):  # outside the main thread there is no such handler
         signal.signal(signal.SIGTERM, _stop)
     sys.exit(guarded(lambda: cli.main(prog_name="subterfuge", standalone_mode=False)))
