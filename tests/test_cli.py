@@ -247,7 +247,7 @@ def test_a_clip_already_at_its_target_comes_back_bit_for_bit_with_a_warning(band
 @pytest.mark.parametrize("terminal", [False, True])
 def test_progress_goes_to_standard_error_only(terminal: bool, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = count(0, 11)
-    monkeypatch.setattr("subterfuge.cli.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr("subterfuge.cli.watch.time", SimpleNamespace(monotonic=lambda: next(clock)))
     clip(here / "a.wav")
     words = ("attack", "a.wav", "--victim", card(here, "slow"), "--target", "high", "--gradients", "8")
     said = run(*words, terminal=terminal)
@@ -405,7 +405,7 @@ def test_the_study_is_fetched_from_a_local_copy_with_its_cards(
     little_study: Path, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = count(0, 11)
-    monkeypatch.setattr("subterfuge.cli.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr("subterfuge.cli.watch.time", SimpleNamespace(monotonic=lambda: next(clock)))
     words = ("data", "seed-study", "--to", "study", "--from", little_study)
     said = run(*words)
     assert said.code == 0

@@ -70,7 +70,10 @@ def slope_of(hill: Tensor, wave: Tensor) -> Tensor:
     Raises:
         VictimError: there is none, or it holds NaN or infinite numbers.
     """
-    slope = torch.autograd.grad(hill.sum(), wave, allow_unused=True)[0] if hill.requires_grad else None
+    try:
+        slope = torch.autograd.grad(hill.sum(), wave, allow_unused=True)[0] if hill.requires_grad else None
+    except Exception as reason:
+        raise VictimError(f"the victim died on the way back from its scores: {reason}") from reason
     if slope is None:
         raise VictimError(
             "the victim's scores have no gradient along the wave, though it is said to give them; keep its answer a "
@@ -281,7 +284,7 @@ class Oracle:
         self.best_margin[row] = -math.inf
 
     def _in_band(self, wave: Tensor) -> Tensor:
-        if self._band is None:
+        if self._band is None or not len(wave):  # some FFTs refuse to transform nothing
             return wave
         heard: Tensor = torch.fft.irfft(torch.fft.rfft(wave) * self._band, n=wave.shape[-1])
         return heard

@@ -24,7 +24,16 @@ from subterfuge.audio.place import check_target
 from subterfuge.driver.control import control_of
 from subterfuge.driver.judge import Judged, ask
 from subterfuge.driver.place import place_for, publish, workshop
-from subterfuge.driver.record import advice_for, clip_record, goal_text, limit_text, name_of, versions, victim_record
+from subterfuge.driver.record import (
+    advice_for,
+    clip_record,
+    goal_text,
+    limit_text,
+    name_of,
+    thinned,
+    versions,
+    victim_record,
+)
 from subterfuge.driver.search import Search, searched_on
 from subterfuge.errors import AttackError, ClipError
 from subterfuge.hearing.compare import compare
@@ -149,11 +158,11 @@ def attack(
             file=None if final is None else str(final),
             file_sha256=None if final is None else digest,
             clip=clip_record(clip),
-            victim=victim_record(victim, card, searched_on(victim, method)),
+            victim=victim_record(victim, card or getattr(victim, "card", None), searched_on(victim, method)),
             already=already,
             warnings=tuple(dict.fromkeys(notes)),
             advice=None if won else advice_for(method, threat, victim, oracle, after),
-            history=tuple(asdict(step) for step in oracle.history[0]),
+            history=thinned(oracle.history[0]),
             versions=versions(),
             command=command,
         )

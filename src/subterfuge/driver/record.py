@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from subterfuge.attacks import Attack, Quietest
 from subterfuge.audio import Clip
 from subterfuge.driver.judge import Verdict
-from subterfuge.oracle import Oracle
+from subterfuge.oracle import Oracle, Step
 from subterfuge.threat import Threat
 from subterfuge.victim import Gives, Victim
 
@@ -63,6 +64,15 @@ def victim_record(victim: Victim, card: str | Path | None, searched: Victim) -> 
         "labels": list(victim.labels),
         "searched_on": "itself" if searched is victim else "its twin",
     }
+
+
+def thinned(history: Sequence[Step], most: int = 200) -> tuple[dict[str, Any], ...]:
+    """Give at most `most` points of a history, evenly, the first and the last among them."""
+    stride = max(1, -(-len(history) // (most - 1)))
+    kept = list(history[::stride])
+    if history and kept[-1] is not history[-1]:
+        kept.append(history[-1])
+    return tuple(asdict(step) for step in kept)
 
 
 def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, after: Verdict) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +103,8 @@ def load_victim(card: str | Path, *, trust_pickle: bool = False, device: str = "
         InputError: the device is not there.
     """
     read = read_card(Path(card), _Keys())
-    return LOADERS[read.kind].load(read, trust_pickle=trust_pickle, device=device)
+    victim = LOADERS[read.kind].load(read, trust_pickle=trust_pickle, device=device)
+    return replace(victim, card=read.path.absolute())  # type: ignore[type-var]
 
 
 _LAZY = {

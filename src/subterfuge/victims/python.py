@@ -63,6 +63,8 @@ class PythonVictim:
     """A length of sound that it takes."""
     twin: Victim | None = None
     warnings: tuple[str, ...] = ()
+    card: Path | None = None
+    """The card that it was loaded from, for the record."""
 
     @classmethod
     def of(

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,8 @@ class SklearnVictim:
     twin: Victim | None
     no_twin: str | None = None
     """Why there is no twin, one sentence."""
+    card: Path | None = None
+    """The card that it was loaded from, for the record."""
 
     @cached_property
     def gives(self) -> Gives:

@@ -20,6 +20,7 @@ import copy
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -66,6 +67,8 @@ class TorchVictim:
     """A length of sound that it takes."""
     twin: Victim | None = None
     warnings: tuple[str, ...] = ()
+    card: Path | None = None
+    """The card that it was loaded from, for the record."""
 
     @classmethod
     def of(

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from subterfuge.cli.show import number, plain, print_json, print_outcome, print_table, print_table_of, print_warnings
+from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError, SubterfugeError
-
-if TYPE_CHECKING:
-    from subterfuge.oracle import Oracle
-    from subterfuge.outcome import Outcome
 
 LOST = 3
 INTERRUPTED = 130
@@ -171,12 +167,12 @@ def attack(
             )
         outcomes.append(outcome)
         if not as_json:
-            _print_outcome(outcome)
+            print_outcome(outcome)
     if as_json:
         records = [outcome.as_json() for outcome in outcomes]
-        _print_json(records[0] if len(records) == 1 else records)
+        print_json(records[0] if len(records) == 1 else records)
     elif len(outcomes) > 1:
-        _print_table_of(outcomes)
+        print_table_of(outcomes)
     sys.exit(0 if all(outcome.won for outcome in outcomes) else LOST)
 
 
@@ -209,7 +205,7 @@ def score(
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
     rows = [run(path, victim, max_seconds=max_seconds) for path in clips]
     if as_json:
-        _print_json(rows[0] if len(rows) == 1 else rows)
+        print_json(rows[0] if len(rows) == 1 else rows)
         return
     cells = []
     for row in rows:
@@ -217,8 +213,8 @@ def score(
         best = sorted(numbers.items(), key=lambda item: -item[1])[:top]
         cells.append([row["clip"], row["predicted"], "  ".join(f"{label} {value:.3f}" for label, value in best)])
     what = "probability" if rows[0]["probabilities"] else rows[0]["kind"] or "labels only"
-    _print_table(["clip", "predicted", what], cells)
-    _print_warnings(victim.warnings)
+    print_table(["clip", "predicted", what], cells)
+    print_warnings(victim.warnings)
 
 
 @cli.command(epilog=examples("subterfuge attacks", "subterfuge attacks --json"))
@@ -228,9 +224,9 @@ def attacks(as_json: bool) -> None:
     from subterfuge.attacks import ATTACKS, knobs_of
 
     if as_json:
-        _print_json(
+        print_json(
             {
-                name: {"says": kind.says, "needs": kind.needs.name.lower(), "knobs": _plain(knobs_of(kind))}
+                name: {"says": kind.says, "needs": kind.needs.name.lower(), "knobs": plain(knobs_of(kind))}
                 for name, kind in ATTACKS.items()
             }
         )
@@ -249,7 +245,7 @@ def victims(as_json: bool) -> None:
     from subterfuge.victims import LOADERS
 
     if as_json:
-        _print_json(
+        print_json(
             {
                 kind: {"says": one.says, "runs_code": one.runs_code, "keys": sorted(one.keys)}
                 for kind, one in LOADERS.items()
@@ -292,11 +288,11 @@ def check(
     report = check_victim(victim, waves)
     failed = any(finding.level == "failure" for finding in report.findings)
     if as_json:
-        _print_json(_plain(asdict(report)))
+        print_json(plain(asdict(report)))
     else:
         for finding in report.findings:
             click.echo(f"{finding.level:8} {finding.name}: {finding.says}")
-        _print_warnings(victim.warnings)
+        print_warnings(victim.warnings)
     sys.exit(4 if failed else 0)
 
 
@@ -318,7 +314,7 @@ def diff(before: Path, after: Path, rate: int | None, max_seconds: float, as_jso
     clean, changed = (Clip.read(path, max_seconds=max_seconds) for path in (before, after))
     found = asdict(compare(clean, changed, rate))
     if as_json:
-        _print_json(_plain(found))
+        print_json(plain(found))
         return
     units = {
         "snr_db": ("SNR, mono fold", "dB"),
@@ -329,8 +325,8 @@ def diff(before: Path, after: Path, rate: int | None, max_seconds: float, as_jso
         "changed_share": ("samples changed", "of all"),
         "rate_hz": ("compared at", "Hz"),
     }
-    rows = [[units[key][0], _number(value), units[key][1]] for key, value in found.items()]
-    _print_table(["measure", "value", "unit"], rows)
+    rows = [[units[key][0], number(value), units[key][1]] for key, value in found.items()]
+    print_table(["measure", "value", "unit"], rows)
 
 
 @cli.group(epilog=examples("subterfuge data seed-study --to study"))
@@ -358,7 +354,7 @@ def seed_study(to: Path, source: Path | None, force: bool, as_json: bool) -> Non
     with Watch("seed-study", quiet=as_json) as watch:
         report = fetch_seed_study(to, source=source, force=force, progress=watch.files)
     if as_json:
-        _print_json(_plain(asdict(report)))
+        print_json(plain(asdict(report)))
         return
     click.echo(f"{len(report.fetched)} files fetched, {len(report.kept)} already there, in {report.folder}")
     if report.advice:
@@ -392,49 +388,13 @@ def demo(out: Path, as_json: bool) -> None:
             outcome = run(clip, victim, threat, out=where, force=True, progress=watch, command=command, card=card)
         outcomes.append(outcome)
     if as_json:
-        _print_json([outcome.as_json() for outcome in outcomes])
+        print_json([outcome.as_json() for outcome in outcomes])
     else:
-        _print_table_of(outcomes)
+        print_table_of(outcomes)
         click.echo(f"\nThe sounds and their records are in {out}. Compare by ear:")
         click.echo(f"  {outcomes[0].clip['path']}\n  {outcomes[0].file}")
         click.echo("This victim and these clips are a stand-in to try the set-up on, not a study of IRMAS.")
     sys.exit(0 if all(outcome.won for outcome in outcomes) else LOST)
-
-
-class Watch:
-    """Tells of progress on standard error: one line that changes on a terminal, a line every ten seconds elsewhere."""
-
-    def __init__(self, name: str, *, quiet: bool = False) -> None:
-        self._name, self._quiet = name, quiet
-        self._terminal = sys.stderr.isatty()
-        self._told = time.monotonic()
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._terminal and not self._quiet:
-            click.echo("\r\x1b[K", nl=False, err=True)
-
-    def __call__(self, oracle: Oracle) -> None:
-        """Tell where a search stands."""
-        won = bool(oracle.won[0])
-        state = f"wins at {float(oracle.snr_db(oracle.best)[0]):.1f} dB" if won else "no win yet"
-        spent = f"{oracle.gradients[0]} gradients, {oracle.queries[0]} queries"
-        self._say(f"{self._name}: {state}, margin {float(oracle.best_margin[0]):.3g}, {spent}, {oracle.seconds:.0f} s")
-
-    def files(self, place: str, done: int, total: int) -> None:
-        """Tell which file has come."""
-        self._say(f"{place}: file {done} of {total}")
-
-    def _say(self, text: str) -> None:
-        if self._quiet:
-            return
-        if self._terminal:
-            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
-        elif time.monotonic() - self._told > 10:
-            self._told = time.monotonic()
-            click.echo(text, err=True)
 
 
 def _threads(threads: int) -> None:
@@ -460,87 +420,6 @@ def _check_out(out: str | None, clips: Sequence[Path]) -> None:
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise InputError(f"two clips are called {twice[0]}: their results would have one name; attack them one by one")
-
-
-def _print_outcome(outcome: Outcome) -> None:
-    goal = outcome.target or "anything else"
-    if outcome.already:
-        click.echo(f"{outcome.clip['name']}: {goal} already; copied unchanged to {outcome.file}")
-    elif outcome.won:
-        mos = "" if outcome.zimtohrli_mos is None else f", zimtohrli MOS {outcome.zimtohrli_mos:.2f}"
-        click.echo(
-            f"{outcome.clip['name']}: {outcome.predicted_before} -> {outcome.predicted}"
-            f"{_percent(outcome.probability)}, {_number(outcome.snr_db)} dB SNR{mos}, {outcome.seconds:.0f} s"
-        )
-        if outcome.control is not None:
-            same, level = outcome.control["same_level_and_spectrum"], outcome.control["white_noise_snr_db"]
-            alone = "never reaches it" if level is None else f"reaches it at {level:.0f} dB"
-            click.echo(
-                f"  noise of the same level and spectrum: {same['hits']} of {same['draws']}; white noise {alone}"
-            )
-        click.echo(f"  {outcome.file}")
-    else:
-        still = "still says" if outcome.predicted == outcome.predicted_before else "says"
-        click.echo(f"{outcome.clip['name']}: lost, the victim {still} {outcome.predicted}; {outcome.advice}")
-    _print_warnings(outcome.warnings)
-
-
-def _percent(p: float | None) -> str:
-    return "" if p is None else f" ({100 * p:.1f} %)"
-
-
-def _print_table_of(outcomes: Sequence[Outcome]) -> None:
-    rows = []
-    for one in outcomes:
-        noise = "" if one.control is None else _number(one.control["white_noise_snr_db"], nothing="never")
-        rows.append(
-            [
-                one.clip["name"],
-                f"{one.predicted_before} -> {one.target or 'other'}",
-                "won" if one.won else "lost",
-                one.predicted,
-                "" if one.probability is None else f"{one.probability:.2f}",
-                _number(one.snr_db) if one.won else "",
-                noise,
-                "" if one.zimtohrli_mos is None or not one.won else f"{one.zimtohrli_mos:.2f}",
-                f"{one.seconds:.0f}",
-            ]
-        )
-    heads = ["clip", "goal", "", "file says", "P", "SNR dB", "white noise dB", "MOS", "s"]
-    _print_table(heads, rows)
-
-
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*heads, box=SIMPLE)
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
-
-
-def _print_warnings(warnings: Sequence[str]) -> None:
-    for warning in warnings:
-        click.echo(f"  note: {warning}", err=True)
-
-
-def _number(value: float | None, nothing: str = "-") -> str:
-    if value is None:
-        return nothing
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    from subterfuge.outcome import finite
-
-    return json.loads(json.dumps(finite(value), default=str))
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=1, allow_nan=False))
 
 
 def guarded(run: Callable[[], Any]) -> int:

@@ -1,0 +1,102 @@
+"""How results look on a terminal, and as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from subterfuge.outcome import Outcome
+
+
+def print_outcome(outcome: Outcome) -> None:
+    """Tell of one outcome in a few lines."""
+    goal = outcome.target or "anything else"
+    if outcome.already:
+        click.echo(f"{outcome.clip['name']}: {goal} already; copied unchanged to {outcome.file}")
+    elif outcome.won:
+        mos = "" if outcome.zimtohrli_mos is None else f", zimtohrli MOS {outcome.zimtohrli_mos:.2f}"
+        click.echo(
+            f"{outcome.clip['name']}: {outcome.predicted_before} -> {outcome.predicted}"
+            f"{percent(outcome.probability)}, {number(outcome.snr_db)} dB SNR{mos}, {outcome.seconds:.0f} s"
+        )
+        if outcome.control is not None:
+            same, level = outcome.control["same_level_and_spectrum"], outcome.control["white_noise_snr_db"]
+            alone = "never reaches it" if level is None else f"reaches it at {level:.0f} dB"
+            click.echo(
+                f"  noise of the same level and spectrum: {same['hits']} of {same['draws']}; white noise {alone}"
+            )
+        click.echo(f"  {outcome.file}")
+    else:
+        still = "still says" if outcome.predicted == outcome.predicted_before else "says"
+        click.echo(f"{outcome.clip['name']}: lost, the victim {still} {outcome.predicted}; {outcome.advice}")
+    print_warnings(outcome.warnings)
+
+
+def percent(p: float | None) -> str:
+    """Show a probability, or nothing."""
+    return "" if p is None else f" ({100 * p:.1f} %)"
+
+
+def print_table_of(outcomes: Sequence[Outcome]) -> None:
+    """Tell of several outcomes, a row each."""
+    rows = []
+    for one in outcomes:
+        noise = "" if one.control is None else number(one.control["white_noise_snr_db"], nothing="never")
+        rows.append(
+            [
+                one.clip["name"],
+                f"{one.predicted_before} -> {one.target or 'other'}",
+                "won" if one.won else "lost",
+                one.predicted,
+                "" if one.probability is None else f"{one.probability:.2f}",
+                number(one.snr_db) if one.won else "",
+                noise,
+                "" if one.zimtohrli_mos is None or not one.won else f"{one.zimtohrli_mos:.2f}",
+                f"{one.seconds:.0f}",
+            ]
+        )
+    heads = ["clip", "goal", "", "file says", "P", "SNR dB", "white noise dB", "MOS", "s"]
+    print_table(heads, rows)
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Draw a table."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads, box=SIMPLE)
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    """Tell warnings on standard error."""
+    for warning in warnings:
+        click.echo(f"  note: {warning}", err=True)
+
+
+def number(value: float | None, nothing: str = "-") -> str:
+    """Show a number in four digits."""
+    if value is None:
+        return nothing
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def plain(value: Any) -> Any:
+    """Turn anything into plain JSON values."""
+    from subterfuge.outcome import finite
+
+    return json.loads(json.dumps(finite(value), default=str))
+
+
+def print_json(value: Any) -> None:
+    """Print JSON."""
+    click.echo(json.dumps(value, indent=1, allow_nan=False))
