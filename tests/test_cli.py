@@ -26,6 +26,7 @@ from subterfuge.cli import cli
 from subterfuge.training import demo_data, seed_study
 from subterfuge.training.seed_study_files import FILES, StudyFile
 from subterfuge.victims import LOADERS
+from subterfuge.victims.card import COMMON
 
 PROMISED = {
     "won": bool,
@@ -320,7 +321,7 @@ def test_victims_lists_every_kind_and_says_which_cards_run_code() -> None:
     assert list(found) == list(LOADERS)
     for kind, loader in LOADERS.items():
         assert f"{kind}: {loader.says}" in text
-        assert set(found[kind]["keys"]) == set(loader.keys)
+        assert set(found[kind]["keys"]) == {*COMMON, *loader.keys}
     assert {kind for kind, one in found.items() if one["runs_code"]} == {"torch", "python"}
     assert text.count("(its card runs code)") == 2
 

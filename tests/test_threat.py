@@ -452,3 +452,8 @@ def test_what_scores_speak_for_is_the_largest_or_the_winner_of_the_vote() -> Non
     tables = random_tables(50, 4, 2)
     assert torch.equal(decided(tables), winner(tables))
     assert decided(torch.tensor([[0.1, 0.7, 0.2]])).item() == 1
+
+
+def test_a_label_in_other_letters_is_still_near() -> None:
+    with pytest.raises(ThreatError, match="did you mean tru"):
+        index_of("Trumpett", ["cel", "flu", "tru"])

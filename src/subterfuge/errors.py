@@ -76,5 +76,8 @@ def nearest(word: str, known: Iterable[str], *, most: int = 3) -> str:
     """
     words = list(known)
     close = get_close_matches(word, words, n=most, cutoff=0.5)
+    if not close:
+        lower = {known.lower(): known for known in words}
+        close = [lower[near] for near in get_close_matches(word.lower(), lower, n=most, cutoff=0.5)]
     everything = ", ".join(words)
     return f"did you mean {' or '.join(close)}? Known: {everything}" if close else f"known: {everything}"

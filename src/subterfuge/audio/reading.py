@@ -67,7 +67,8 @@ def read_sound(path: Path, max_seconds: float) -> Sound:
         raise ClipError(_too_long(path, f"more than {max_seconds:g}", max_seconds))
     samples = np.ascontiguousarray(held.T)
     check_samples(samples, str(path))
-    warnings = [*_truncated(path, promised, len(held)), *_loud(samples, subtype)]
+    _check_whole(path, promised, len(held))
+    warnings = _loud(samples, subtype)
     if is_lossy(subtype):
         warnings.insert(
             0,
@@ -168,17 +169,19 @@ def _unreadable(path: Path, error: Exception) -> str:
     )
 
 
-def _truncated(path: Path, promised: int, held: int) -> list[str]:
+def _check_whole(path: Path, promised: int, held: int) -> None:
     with path.open("rb") as file:
         missing = missing_bytes(file)
     if missing:
-        return [
-            f"the file is cut off: its header promises {missing} bytes of sound more than there are; {held} "
-            "samples read"
-        ]
-    if promised < _UNKNOWN_LENGTH and held < promised:
-        return [f"the file is cut off: its header promises {promised} samples, {held} are there"]
-    return []
+        lacks = f"{missing} bytes of sound more than there are"
+    elif promised < _UNKNOWN_LENGTH and held < promised:
+        lacks = f"{promised} samples"
+    else:
+        return
+    raise ClipError(
+        f"{path} is cut off: its header promises {lacks}, and {held} samples a channel can be read. A whole file was "
+        "expected: fetch or export it again, or open it in an editor and save what is there as a new file."
+    )
 
 
 def _loud(samples: NDArray[np.floating[Any]], subtype: str) -> list[str]:

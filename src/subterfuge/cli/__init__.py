@@ -36,7 +36,7 @@ seconds_option = click.option(
 )
 device_option = click.option("--device", default="cpu", show_default=True, help="Where to compute: cpu or cuda.")
 threads_option = click.option(
-    "--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads of one computation."
+    "--threads", default=1, show_default=True, type=click.IntRange(1, 256), help="Threads of one computation."
 )
 
 
@@ -243,11 +243,12 @@ def attacks(as_json: bool) -> None:
 def victims(as_json: bool) -> None:
     """List the kinds of victim that a card can name, and their keys."""
     from subterfuge.victims import LOADERS
+    from subterfuge.victims.card import COMMON
 
     if as_json:
         print_json(
             {
-                kind: {"says": one.says, "runs_code": one.runs_code, "keys": sorted(one.keys)}
+                kind: {"says": one.says, "runs_code": one.runs_code, "keys": [*COMMON, *sorted(one.keys)]}
                 for kind, one in LOADERS.items()
             }
         )
@@ -256,6 +257,7 @@ def victims(as_json: bool) -> None:
         code = " (its card runs code)" if one.runs_code else ""
         click.echo(f"{kind}: {one.says}{code}")
         click.echo(f"    keys: {', '.join(sorted(one.keys))}; ! must be there")
+    click.echo(f"every kind: {', '.join(COMMON)}")
 
 
 @cli.command(epilog=examples("subterfuge check tuned.toml", "subterfuge check tuned.toml flute.wav --json"))

@@ -36,7 +36,7 @@ from subterfuge.driver.record import (
 )
 from subterfuge.driver.search import Search, searched_on
 from subterfuge.errors import AttackError, ClipError
-from subterfuge.hearing.compare import compare
+from subterfuge.hearing.compare import Difference, compare
 from subterfuge.oracle import Oracle
 from subterfuge.outcome import Outcome
 from subterfuge.threat import LeastSNR, Maximise, Threat, Unlimited
@@ -44,7 +44,7 @@ from subterfuge.victim import Gives, Kind, Victim
 
 LOUDEST_MAXIMISE = LeastSNR(40.0)
 """The limit of a goal without an end, where none was given."""
-QUIET = 1e-5
+QUIET = 1e-4
 """Peak below which a clip is near-silent: a change of one 16-bit step is louder."""
 
 
@@ -124,6 +124,7 @@ def attack(
         noise = None
         if won and not already and control and not isinstance(threat.goal, Maximise):
             noise = control_of(clip, victim, threat, judged, wave, focus, seed, control)
+        notes.extend(_remarks(difference, noise, threat))
         final = None
         if won and judged is not None:
             final = place
@@ -187,6 +188,22 @@ def _check_fit(method: Attack, victim: Victim, threat: Threat) -> None:
         raise AttackError(f"{name} looks for the largest margin inside a limit, and there is none; add --limit snr=40")
 
 
+def _remarks(difference: Difference, noise: dict[str, Any] | None, threat: Threat) -> list[str]:
+    """Say what a win is not worth, and where a limit is not what it seems."""
+    remarks = []
+    if difference.snr_db < 0:
+        remarks.append(f"the change is louder than the sound: {difference.snr_db:.1f} dB SNR")
+    same = noise["same_level_and_spectrum"] if noise else {"hits": 0, "draws": 1}
+    if same["hits"] * 2 >= same["draws"]:
+        remarks.append(
+            f"noise as loud wins as well, {same['hits']} of {same['draws']}: the attack gains nothing over it"
+        )
+    most = getattr(threat.limit, "peak", None)
+    if most is not None and (difference.peak or 0) > most:
+        remarks.append("the limit binds the mono fold at the victim's rate; a sample of the file changed by more")
+    return remarks
+
+
 def _heard(clip: Clip, rate: int, notes: list[str]) -> NDArray[np.float32]:
     top = float(np.max(np.abs(clip.samples), initial=0.0))
     if clip.is_silent or top == 0:
@@ -197,8 +214,11 @@ def _heard(clip: Clip, rate: int, notes: list[str]) -> NDArray[np.float32]:
             f"({20 * math.log10(QUIET):.0f} dB) or more was expected; raise its level first"
         )
     wave = clip.mono(rate)
-    if not np.any(wave):
-        raise ClipError(f"{clip.name}: its channels cancel, so the mono fold that the victim hears is silence")
+    if float(np.max(np.abs(wave))) < QUIET:
+        raise ClipError(
+            f"{clip.name}: the mean of its {clip.channels} channels at {rate} Hz, which is what the victim hears, is "
+            "near-silent, for they cancel; give one channel alone"
+        )
     if clip.channels > 1:
         notes.append(f"the victim hears the mean of {clip.channels} channels")
     if clip.sample_rate != rate:

@@ -77,8 +77,9 @@ def thinned(history: Sequence[Step], most: int = 200) -> tuple[dict[str, Any], .
 
 def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, after: Verdict) -> str:
     """Say how far a lost attack came, and what to try."""
-    margin = float(oracle.best_margin[0])
-    came = f"best margin {margin:.3g} (above 0 wins)" if math.isfinite(margin) else "every win died in the written file"
+    margin, endless = float(oracle.best_margin[0]), threat.goal.name == "maximise"
+    wins = "" if endless else " (above 0 wins)"
+    came = f"best margin {margin:.3g}{wins}" if math.isfinite(margin) else "every win died in the written file"
     if after.probability is not None:
         came += f", probability {after.probability:.3f}"
     tries = []
@@ -90,7 +91,7 @@ def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, a
     if isinstance(method, Quietest):
         tries.append("more climbing (-o climb=600), another --seed")
     elif method.needs > Gives.LABELS or victim.twin is not None:
-        tries.append("--attack quietest")
+        tries.append("--goal targeted" if endless else "--attack quietest")
     if threat.goal.name == "confident":
         tries.append("a lower probability")
     tries.append("another target")

@@ -53,6 +53,7 @@ class Search:
         self.limit = Elastic(threat.limit)
         self.on = searched_on(victim, method)
         self.jumps = bool(getattr(self.on, "jumps", False)) and threat.goal.asks == "scores"
+        endless = isinstance(threat.goal, Maximise)  # its margin has no zero: the decision says what wins
         same_rate = clip.sample_rate == victim.sample_rate
         bits = BITS.get(clip.container().subtype) if same_rate else None
         grid = 0.0 if bits is None or bits > 24 else 2.0 ** (1 - bits) / clip.channels
@@ -64,7 +65,7 @@ class Search:
             torch.tensor([focus]),
             grid=[grid],
             cutoff_hz=cutoff,
-            ask_decision=self.jumps,
+            ask_decision=self.jumps or endless,
             seeks="margin" if isinstance(threat.goal, Maximise) else method.seeks,
             progress=progress,
         )

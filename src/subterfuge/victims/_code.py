@@ -9,7 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -49,7 +49,7 @@ def find_function(card: Card, key: str) -> Found:
     if is_file and not path.is_file():
         raise card.fail(f'{key} = "{text}", but there is no file {path}; paths on a card are relative to the card')
     try:
-        with _beside(card.folder) as neighbours:
+        with _beside(card.folder) as neighbours, redirect_stdout(sys.stderr):  # standard output is the caller's
             module = _module_of_file(path) if is_file else importlib.import_module(place)
     except (Exception, SystemExit) as reason:
         if isinstance(reason, ModuleNotFoundError) and not is_file and f"{place}.".startswith(f"{reason.name}."):

@@ -16,7 +16,9 @@ Loading such a card runs the code that it names.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -156,7 +158,8 @@ class PythonVictim:
 
     def _call(self, wave: NDArray[np.float32]) -> Any:
         try:
-            return self.function(wave, self.sample_rate) if _takes_rate(self.function) else self.function(wave)
+            with redirect_stdout(sys.stderr):  # standard output is the caller's
+                return self.function(wave, self.sample_rate) if _takes_rate(self.function) else self.function(wave)
         except (Exception, SystemExit) as reason:
             raise VictimError(f"the victim {self.name} died: {told(reason, self.folder)}") from reason
 

@@ -19,6 +19,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -138,7 +140,8 @@ class TorchVictim:
     def _ask(self, wave: Tensor) -> Tensor:
         heard = wave.to(self.device, self.dtype)
         try:
-            raw = self.module(heard[:, None] if self.input == "N1T" else heard)
+            with redirect_stdout(sys.stderr):  # standard output is the caller's
+                raw = self.module(heard[:, None] if self.input == "N1T" else heard)
         except Exception as reason:
             raise VictimError(
                 f"the victim {self.name} died on {len(wave)} waves of {wave.shape[-1]} samples: {told(reason)}"
