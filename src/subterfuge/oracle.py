@@ -21,6 +21,8 @@ from subterfuge.threat import Goal, Limit, Threat
 from subterfuge.victim import Gives, Victim
 
 Seeks = Literal["quiet", "margin"]
+BATCH = 32
+"""Candidates of a population that go through the victim at once."""
 
 
 class BudgetSpent(Exception):
@@ -249,6 +251,36 @@ class Oracle:
                 self.queries[row] += 1
             self._remember(admitted, margin, chosen)
         return self._last.clone() if rows is None else self._last[rows]
+
+    def population(self, deltas: Tensor, row: int) -> tuple[Tensor, Tensor]:
+        """Ask one query a candidate about one clip: the margins and pulls of changes (P, T), float64, shape (p,).
+
+        Candidates are asked in order; p is less than P where the budget ends among them, and 0 for a closed row.
+
+        Raises:
+            BudgetSpent: no row may ask any more.
+            VictimError: the victim died, or answered nonsense.
+        """
+        where = torch.tensor([row])
+        margins, pulls = [], []
+        batch = BATCH if self._threat.budget.seconds is None else 1
+        for first in range(0, len(deltas), batch):
+            if not len(self._chosen(where)):
+                break
+            left = self._threat.budget.queries
+            chunk = deltas[first : first + batch][: None if left is None else left - self.queries[row]]
+            rows = where.expand(len(chunk))
+            with torch.no_grad():
+                admitted = self.admit(chunk, rows)
+                margin, pull = self._margin(self._clean[rows] + admitted, rows)
+            self.queries[row] += len(chunk)
+            for place in range(len(chunk)):
+                self._remember(admitted[place : place + 1], margin[place : place + 1], where)
+            margins.append(margin.cpu())
+            pulls.append(pull.cpu())
+        if not margins:
+            return torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
+        return torch.cat(margins), torch.cat(pulls)
 
     def gradient(self, delta: Tensor, rows: Tensor | None = None, *, pull: bool = False) -> tuple[Tensor, Tensor]:
         """Ask one gradient a row: the margin of each candidate, float64 (n,), and its slope, shape (n, T).

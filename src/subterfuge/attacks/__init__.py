@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, Protocol, get_args, get_origin, get_t
 import torch
 from torch import Tensor
 
+from subterfuge.attacks.cells import Cells
 from subterfuge.attacks.noise import Noise
 from subterfuge.attacks.pgd import PGD
 from subterfuge.attacks.quietest import Quietest
@@ -22,7 +23,7 @@ from subterfuge.errors import AttackError, nearest
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
 
-__all__ = ["ATTACKS", "PGD", "Attack", "Noise", "Quietest", "knobs_of", "make_attack"]
+__all__ = ["ATTACKS", "PGD", "Attack", "Cells", "Noise", "Quietest", "knobs_of", "make_attack"]
 
 
 class Attack(Protocol):
@@ -40,6 +41,7 @@ class Attack(Protocol):
 ATTACKS: dict[str, type[Attack]] = {
     "quietest": Quietest,
     "pgd": PGD,
+    "cells": Cells,
     "noise": Noise,
 }
 """From the name on the command line to the attack; the contract tests and the tables follow from it."""
