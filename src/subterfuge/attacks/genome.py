@@ -24,8 +24,7 @@ def genes_of(clean: Tensor, sample_rate: int, bands: int, die: torch.Generator) 
     size = 1 << max(4, round(sample_rate * 0.023).bit_length())
     size = min(size, 1 << max(4, (len(clean) // 4).bit_length()))
     window = torch.hann_window(size, dtype=clean.dtype, device=clean.device)
-    frame = {"n_fft": size, "hop_length": size // 4, "window": window}
-    spectrum = torch.stft(clean, **frame, return_complex=True)
+    spectrum = torch.stft(clean, size, size // 4, window=window, return_complex=True)
     power = spectrum.abs() ** 2
     hz = torch.linspace(0, sample_rate / 2, len(spectrum))
     mel = torch.log10(1 + hz / 700)
@@ -44,5 +43,5 @@ def genes_of(clean: Tensor, sample_rate: int, bands: int, die: torch.Generator) 
                 continue
             level = (power[cell].mean()).sqrt()
             for sound in (spectrum * cell, noise * cell * level):
-                genes.append(torch.istft(sound, **frame, length=len(clean)))
+                genes.append(torch.istft(sound, size, size // 4, window=window, length=len(clean)))
     return torch.stack(genes)
