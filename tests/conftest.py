@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("fuzz", max_examples=2000, deadline=None)
+settings.load_profile("fuzz" if os.environ.get("SUBTERFUGE_FUZZ") else "repeatable")
 
 ROOT = Path(__file__).resolve().parent.parent
 

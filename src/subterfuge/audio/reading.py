@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from subterfuge.audio.chunks import missing_bytes
+from subterfuge.audio.endless import refuse_endless
 from subterfuge.audio.grid import BITS, dtype_for, is_lossy
 from subterfuge.errors import ClipError
 
@@ -53,6 +54,7 @@ def read_sound(path: Path, max_seconds: float) -> Sound:
             f"--max-seconds {max_seconds:g}: the longest clip that is read, up to {HOURS_24:g} (24 h), was expected."
         )
     try:
+        refuse_endless(path)
         with soundfile.SoundFile(str(path)) as file:
             if file.format == "SDS":
                 raise ClipError(f"{path} is a MIDI sample dump (SDS), which libsndfile misreads. Convert it to WAV.")

@@ -11,12 +11,13 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from subterfuge.audio.endless import refuse_endless
 from subterfuge.audio.formats import SUFFIXES, Container
 from subterfuge.audio.grid import BITS, dtype_for, to_steps
 from subterfuge.audio.mend import mended
 from subterfuge.audio.place import check_target, put
 from subterfuge.audio.tags import carry
-from subterfuge.errors import OutputError
+from subterfuge.errors import ClipError, OutputError
 
 if TYPE_CHECKING:
     from subterfuge.audio.clip import Clip
@@ -104,10 +105,11 @@ def _check_written(clip: Clip, home: Container, path: Path, announce: Callable[[
     """Read the file back: what is without loss must give the very samples, what is lossy the very length."""
     dtype = dtype_for(home.subtype)
     try:
+        refuse_endless(path)
         with soundfile.SoundFile(str(path)) as file:
             found = file.read(dtype=dtype.__name__, always_2d=True).T
             same_rate = file.samplerate == clip.sample_rate
-    except _FAILURES as error:
+    except (*_FAILURES, ClipError) as error:
         raise OutputError(f"{path.name} could not be read back after writing ({error}). Is the disk full?") from None
     bits = BITS.get(home.subtype)
     if home.lossy:
