@@ -84,7 +84,8 @@ def main() -> None:
             mos = "" if one["zimtohrli_mos"] is None else f"MOS {one['zimtohrli_mos']:.2f}"
             control = one["control"] or {}
             print(
-                f"{number:3} {one['model']:6} {one['source']}->{one['target']} {'won ' if one['won'] else 'LOST'} {snr:9} "
+                f"{number:3} {one['model']:6} {one['source']}->{one['target']} "
+                f"{'won ' if one['won'] else 'LOST'} {snr:9} "
                 f"says {one['predicted']} {p} {mos} gradients {one['gradients']} files {one['judgements']} "
                 f"{one['seconds']:.0f} s noise {control.get('same_level_and_spectrum', {}).get('hits')} "
                 f"white {control.get('white_noise_snr_db')}",
@@ -95,7 +96,8 @@ def main() -> None:
         won = [one for one in mine if one["won"]]
         levels = sorted(one["snr_db"] for one in won)
         print(
-            f"{model}: {len(won)} of {len(mine)} won; SNR median {statistics.median(levels):.1f}, worst {levels[0]:.1f} dB; "
+            f"{model}: {len(won)} of {len(mine)} won; "
+            f"SNR median {statistics.median(levels):.1f}, worst {levels[0]:.1f} dB; "
             f"MOS median {statistics.median(one['zimtohrli_mos'] for one in won):.2f}; "
             f"median {statistics.median(one['seconds'] for one in mine):.0f} s a clip"
         )

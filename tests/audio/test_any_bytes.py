@@ -16,7 +16,7 @@ from subterfuge.audio import Clip
 from subterfuge.audio.chunks import extras, missing_bytes, walk
 from subterfuge.errors import ClipError
 
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 KINDS = [
     *[("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAVEX", "PCM_24"), ("RF64", "PCM_16"), ("WAV", "MS_ADPCM")],

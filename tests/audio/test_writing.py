@@ -94,7 +94,7 @@ def test_the_speakers_of_the_channels_are_kept(make, tmp_path: Path) -> None:
     assert out[40:44] == whole[40:44]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     hnp.arrays(
         np.float64,

@@ -46,12 +46,12 @@ class _Lists(NamedTuple):
     order: _Order
     embedded: bool
 
-    def bytes(self, at: int, count: int = 4) -> bytes:
+    def take(self, at: int, count: int = 4) -> bytes:
         self.file.seek(at)
         return self.file.read(count)
 
     def number(self, at: int) -> int:
-        return int.from_bytes(self.bytes(at), self.order)
+        return int.from_bytes(self.take(at), self.order)
 
 
 def refuse_endless(path: Path) -> None:
@@ -78,8 +78,8 @@ def refuse_endless(path: Path) -> None:
             endless = _has_endless_list(file, _WAVES.get(head[:4], ()), start > 0)
     if endless:
         raise ClipError(
-            f"{path} is damaged: a size in its metadata leads back to where it stands, and libsndfile would read in a "
-            "circle without end. Strip its metadata (LIST chunks, annotations), or export it again."
+            f"{path} is damaged: the sizes in its metadata lead back, or on without number, and libsndfile would follow "
+            "them for ever. Strip its metadata (LIST chunks, annotations), or export it again."
         )
 
 
@@ -138,7 +138,7 @@ def _follow(lists: _Lists, place: int) -> Iterator[bool]:
     said = lists.number(place + 4)
     at, read, size = place + 8, 0, min(said, lists.length - place - 8)
     while said > 8 and read < size and at + 4 <= lists.length:
-        name, at, read = lists.bytes(at), at + 4, read + 4
+        name, at, read = lists.take(at), at + 4, read + 4
         if name in (b"INFO", b"adtl"):
             yield False
             continue
@@ -169,7 +169,7 @@ def _behind_exif(lists: _Lists, at: int, size: int) -> tuple[int, int]:
     """Follow libsndfile through a camera's notes: give the place behind them, and what it believes to have read."""
     read = 0
     while read < size and at + 4 <= lists.length:
-        name, at, read = lists.bytes(at), at + 4, read + 4
+        name, at, read = lists.take(at), at + 4, read + 4
         if name == b"ever":
             at, read = at + 8, read + 8
         elif name == b"olym":
@@ -181,7 +181,7 @@ def _behind_exif(lists: _Lists, at: int, size: int) -> tuple[int, int]:
             step = (step + step % 2) % _ROUND
             if step >= _LONGEST_CAMERA:
                 break
-            text = lists.bytes(at, step)
+            text = lists.take(at, step)
             at, read = at + step, read + step
             if name == b"emdl" and 0 not in text:
                 at, read = at + 2, read + 2
