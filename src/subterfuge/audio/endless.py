@@ -78,8 +78,8 @@ def refuse_endless(path: Path) -> None:
             endless = _has_endless_list(file, _WAVES.get(head[:4], ()), start > 0)
     if endless:
         raise ClipError(
-            f"{path} is damaged: the sizes in its metadata lead back, or on without number, and libsndfile would follow "
-            "them for ever. Strip its metadata (LIST chunks, annotations), or export it again."
+            f"{path} is damaged: a size in its metadata leads back to where it stands, and libsndfile would read in a "
+            "circle without end. Strip its metadata (LIST chunks, annotations), or export it again."
         )
 
 
