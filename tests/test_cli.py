@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -204,6 +205,20 @@ def test_a_won_attack_says_what_it_came_to(bands: Path, here: Path) -> None:
     assert "dB SNR, zimtohrli MOS " in first
     assert noise.startswith("noise of the same level and spectrum: 0 of 3; white noise ")
     assert file == str(here / "a-to-high.wav")
+
+
+@pytest.mark.parametrize(
+    ("name", "attack", "hint"),
+    [("bands", "noise", "quietest"), ("scores", "noise", "cells"), ("scores", "cells", None), ("label", "noise", None)],
+)
+def test_a_lost_attack_advises_no_attack_that_the_victim_cannot_serve(
+    name: str, attack: str, hint: str | None, tmp_path: Path, here: Path
+) -> None:
+    clip(here / "a.wav")
+    words = ("attack", "a.wav", "--victim", card(tmp_path / "cards", name), "--target", "high", "--limit", "snr=90")
+    said = run(*words, "--attack", attack, "--queries", "5")
+    assert said.code == 3
+    assert re.findall(r"--attack (\w+)", said.out) == ([hint] if hint else [])
 
 
 def test_a_lost_attack_says_how_far_it_came_and_what_to_try_and_writes_nothing(bands: Path, here: Path) -> None:

@@ -188,11 +188,6 @@ class Oracle:
         """Seconds since the oracle was made."""
         return self._clock() - self._began
 
-    @property
-    def limited(self) -> bool:
-        """Whether a limit binds the candidates."""
-        return self._threat.limit.name != "none"
-
     def snr_db(self, delta: Tensor) -> Tensor:
         """Give the signal-to-noise ratio of each row, in dB, infinite for no change."""
         return 20 * torch.log10(self._norm / delta.norm(dim=-1))

@@ -205,6 +205,15 @@ def test_the_limit_of_seconds_can_be_moved(make) -> None:
     assert "0.1 s long; at most 0.09 s" in refusal(path, max_seconds=0.09)
 
 
+def test_a_midi_sample_dump_is_refused_before_libsndfile_prints_of_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "dump.sds"
+    path.write_bytes(b"\xf0\x7e\x00\x01" + bytes(300))
+    assert "MIDI sample dump" in refusal(path)
+    assert capfd.readouterr().out == ""
+
+
 def test_more_than_32_channels_are_refused(make) -> None:
     assert "33 channels" in refusal(make(channels=33))
 

@@ -54,10 +54,9 @@ def read_sound(path: Path, max_seconds: float) -> Sound:
             f"--max-seconds {max_seconds:g}: the longest clip that is read, up to {HOURS_24:g} (24 h), was expected."
         )
     try:
+        _refuse_dump(path)
         refuse_endless(path)
         with soundfile.SoundFile(str(path)) as file:
-            if file.format == "SDS":
-                raise ClipError(f"{path} is a MIDI sample dump (SDS), which libsndfile misreads. Convert it to WAV.")
             promised = int(file.frames)
             _check_header(path, file.channels, file.samplerate, promised, max_seconds)
             most = int(max_seconds * file.samplerate)
@@ -169,6 +168,13 @@ def _unreadable(path: Path, error: Exception) -> str:
         f"expected (libsndfile says: {said.strip().rstrip('.')}). Check that it plays; if it does, convert "
         "it to WAV or FLAC."
     )
+
+
+def _refuse_dump(path: Path) -> None:
+    """Refuse a MIDI sample dump, which libsndfile misreads, and tells of on standard output as it opens it."""
+    with path.open("rb") as file:
+        if file.read(2) == b"\xf0\x7e":
+            raise ClipError(f"{path} is a MIDI sample dump (SDS), which libsndfile misreads. Convert it to WAV.")
 
 
 def _check_whole(path: Path, promised: int, held: int) -> None:

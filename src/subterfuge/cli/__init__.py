@@ -135,12 +135,13 @@ def attack(
     from subterfuge.attacks import make_attack
     from subterfuge.audio import Clip
     from subterfuge.driver import attack as run
+    from subterfuge.driver import default_attack
     from subterfuge.driver.place import place_for
     from subterfuge.threat import Budget, Threat, parse_goal, parse_limit
     from subterfuge.victims import load_victim
 
     threat = Threat(parse_goal(goal, target), parse_limit(limit), Budget(queries, gradients, seconds))
-    method = make_attack(by or ("pgd" if threat.goal.name == "maximise" else "quietest"), _pairs(knobs))
+    method = make_attack(by or default_attack(threat), _pairs(knobs))
     _check_out(out, clips)
     _threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
@@ -203,7 +204,11 @@ def score(
 
     _threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
-    rows = [run(path, victim, max_seconds=max_seconds) for path in clips]
+    rows: list[dict[str, Any]] = []
+    with Watch("score", quiet=as_json) as watch:
+        for path in clips:
+            watch.count(len(rows), len(clips))
+            rows.append(run(path, victim, max_seconds=max_seconds))
     if as_json:
         print_json(rows[0] if len(rows) == 1 else rows)
         return

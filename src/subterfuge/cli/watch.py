@@ -38,6 +38,10 @@ class Watch:
         """Tell which file has come."""
         self._say(f"{place}: file {done} of {total}")
 
+    def count(self, done: int, total: int) -> None:
+        """Tell how many of several things are done."""
+        self._say(f"{self._name}: {done} of {total}")
+
     def _say(self, text: str) -> None:
         if self._quiet:
             return

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from subterfuge.attacks import Attack, knobs_of, make_attack
+from subterfuge.attacks import ATTACKS, Attack, knobs_of, make_attack
 from subterfuge.audio import MAX_SECONDS, Clip
 from subterfuge.audio.place import check_target
 from subterfuge.driver.control import control_of
@@ -93,7 +93,7 @@ def attack(
     if isinstance(threat.goal, Maximise) and isinstance(threat.limit, Unlimited):
         threat = replace(threat, limit=LOUDEST_MAXIMISE)
         notes.append(f"the goal maximise has no end, so a limit was set: snr={LOUDEST_MAXIMISE.snr_db:g}")
-    by = by or ("pgd" if isinstance(threat.goal, Maximise) else "quietest")
+    by = by or default_attack(threat)
     method = make_attack(by) if isinstance(by, str) else by
     _check_fit(method, victim, threat)
     wave = _heard(clip, victim.sample_rate, notes)
@@ -122,7 +122,7 @@ def attack(
         changed = judged.clip if judged is not None else clip.add(search.oracle.best[0].numpy(), victim.sample_rate)
         difference = compare(clip, changed, victim.sample_rate)
         noise = None
-        if won and not already and control and not isinstance(threat.goal, Maximise):
+        if judged is not None and won and not already and control and not isinstance(threat.goal, Maximise):
             noise = control_of(clip, victim, threat, judged, wave, focus, seed, control)
         notes.extend(_remarks(difference, noise, threat))
         final = None
@@ -172,15 +172,21 @@ def attack(
     return outcome
 
 
+def default_attack(threat: Threat) -> str:
+    """Give the name of the attack for a threat where none is named."""
+    return "pgd" if isinstance(threat.goal, Maximise) else "quietest"
+
+
 def _check_fit(method: Attack, victim: Victim, threat: Threat) -> None:
     name = name_of(method)
     on = searched_on(victim, method)
     if on.gives < method.needs:
         why = getattr(victim, "no_twin", None)
         because = f" ({why})" if why else ""
+        less = [name for name, kind in ATTACKS.items() if on.gives >= kind.needs]
         raise AttackError(
             f"the attack {name} needs {method.needs.name.lower()}, and the victim {victim.name} gives "
-            f"{on.gives.name.lower()} only{because}; try an attack that needs less, such as noise"
+            f"{on.gives.name.lower()} only{because}; try an attack that needs no more than that: {', '.join(less)}"
         )
     if isinstance(threat.goal, Maximise) and method.seeks != "margin":
         raise AttackError(f"the goal maximise has no end, and {name} stops at its quietest win; use --attack pgd")

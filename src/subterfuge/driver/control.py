@@ -21,14 +21,13 @@ def control_of(
     clip: Clip,
     victim: Victim,
     threat: Threat,
-    judged: Judged | None,
+    judged: Judged,
     wave: NDArray[np.float32],
     focus: int,
     seed: int,
     draws: int,
 ) -> dict[str, Any]:
     """Ask the true victim about noise as loud and of the same spectrum, and about white noise, rising."""
-    assert judged is not None
     die = dice(f"control/{seed}/{clip.fingerprint}", 1)[0]
     clean, rate = torch.from_numpy(wave), victim.sample_rate
     change = torch.from_numpy(judged.wave) - clean

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from subterfuge.attacks import Attack, Quietest
+from subterfuge.attacks import Attack, Cells, Quietest
 from subterfuge.audio import Clip
 from subterfuge.driver.judge import Verdict
 from subterfuge.oracle import Oracle, Step
@@ -90,8 +90,12 @@ def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, a
         tries.append("allow more queries, gradients or seconds")
     if isinstance(method, Quietest):
         tries.append("more climbing (-o climb=600), another --seed")
-    elif method.needs > Gives.LABELS or victim.twin is not None:
-        tries.append("--goal targeted" if endless else "--attack quietest")
+    elif endless:
+        tries.append("--goal targeted")
+    elif (victim.twin or victim).gives >= Gives.GRADIENTS:
+        tries.append("--attack quietest")
+    elif victim.gives >= Gives.SCORES and not isinstance(method, Cells):
+        tries.append("--attack cells")
     if threat.goal.name == "confident":
         tries.append("a lower probability")
     tries.append("another target")

@@ -53,7 +53,7 @@ class Search:
         self.limit = Elastic(threat.limit)
         self.on = searched_on(victim, method)
         self.jumps = bool(getattr(self.on, "jumps", False)) and threat.goal.asks == "scores"
-        endless = isinstance(threat.goal, Maximise)  # its margin has no zero: the decision says what wins
+        self.endless = isinstance(threat.goal, Maximise)  # its margin has no zero: the decision says what wins
         same_rate = clip.sample_rate == victim.sample_rate
         bits = BITS.get(clip.container().subtype) if same_rate else None
         grid = 0.0 if bits is None or bits > 24 else 2.0 ** (1 - bits) / clip.channels
@@ -65,8 +65,8 @@ class Search:
             torch.tensor([focus]),
             grid=[grid],
             cutoff_hz=cutoff,
-            ask_decision=self.jumps or endless,
-            seeks="margin" if isinstance(threat.goal, Maximise) else method.seeks,
+            ask_decision=self.jumps or self.endless,
+            seeks="margin" if self.endless else method.seeks,
             progress=progress,
         )
 
@@ -74,8 +74,7 @@ class Search:
         """Search and judge until a file wins, or the budget or the rounds end; give the last file judged."""
         oracle, row = self.oracle, 0
         needed = self._first_margin()
-        endless = isinstance(self.threat.goal, Maximise)
-        oracle.needed[row] = -math.inf if self.jumps or endless else needed
+        oracle.needed[row] = -math.inf if self.jumps or self.endless else needed
         judged = None
         for round_ in range(ROUNDS):
             spent = False
@@ -86,7 +85,7 @@ class Search:
             if not bool(oracle.won[row]):
                 break
             judged, start = self._inside(oracle.best[row : row + 1], folder, keep_container, notes)
-            if judged.won or not judged.allowed or spent or endless:
+            if judged.won or not judged.allowed or spent or self.endless:
                 break
             with torch.no_grad():
                 answer = answer_for(self.threat.goal, self.on, torch.from_numpy(judged.wave)[None])
