@@ -11,16 +11,17 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from subterfuge.errors import VictimError
-from subterfuge.threat import Goal, Limit, Threat
-from subterfuge.victim import Gives, Victim
+from subterfuge.threat import Goal, Limit, Threat, log_odds
+from subterfuge.victim import Gives, Kind, Victim
 
 Seeks = Literal["quiet", "margin"]
+Hill = Literal["pull", "odds"]
 BATCH = 32
 """Candidates of a population that go through the victim at once."""
 
@@ -47,14 +48,14 @@ def passband(length: int, sample_rate: float, cutoff_hz: float) -> Tensor:
     return factors
 
 
-def answer_for(goal: Goal, victim: Victim, wave: Tensor) -> Tensor | None:
+def answer_for(goal: Goal, victim: Victim, wave: Tensor, *, labels_only: bool = False) -> Tensor | None:
     """Give what a goal reads of a victim: scores, or probabilities (None if it has none).
 
-    A victim that gives labels only scores 1 for what it says and 0 for the rest.
+    A victim that gives labels only, or of which no more is to be seen, scores 1 for what it says and 0 for the rest.
     """
     if goal.asks == "probabilities":
         return victim.probabilities(wave)
-    if victim.gives is Gives.LABELS:
+    if labels_only or victim.gives is Gives.LABELS:
         classes = len(victim.labels)
         said = victim.decide(wave)
         if said.shape != wave.shape[:1] or said.is_floating_point() or bool(((said < 0) | (said >= classes)).any()):
@@ -127,6 +128,8 @@ class Oracle:
         ask_decision: count as a win only what the victim also decides for the goal, because its decision does not
             follow from its scores (a calibrated vote, say).
         seeks: what makes one win better than another: less energy (``quiet``) or a larger margin (``margin``).
+        labels_only: let the attack see labels, whatever more the victim gives: margins are then 1 or -1.
+        others: other sounds of the clips' length, from which an attack may start, shape (M, T).
         progress: called with the oracle a few times a second.
         clock: seconds, for the budget.
     """
@@ -142,6 +145,8 @@ class Oracle:
         cutoff_hz: float | None = None,
         ask_decision: bool = False,
         seeks: Seeks = "quiet",
+        labels_only: bool = False,
+        others: Tensor | None = None,
         progress: Callable[[Oracle], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -152,15 +157,19 @@ class Oracle:
         self._focus = focus
         self._norm = clean.norm(dim=-1)
         self._grid = torch.tensor(list(grid or [0.0] * rows), dtype=clean.dtype, device=clean.device)[:, None]
-        self._seeks = seeks
         self._ask_decision = ask_decision
         self._band = None if cutoff_hz is None else passband(clean.shape[-1], victim.sample_rate, cutoff_hz).to(clean)
+        self._labels_only = labels_only
         self._progress = progress
         self._clock = clock
         self._began = clock()
         self._told = self._began
         self.labels = victim.labels
         self.sample_rate = victim.sample_rate
+        self.seeks = seeks
+        """What makes one win better than another: less energy, or a larger margin inside the limit."""
+        self.others = clean[:0] if others is None else others.to(clean)
+        """Other sounds, from which an attack may start, shape (M, T)."""
         self.start = torch.zeros_like(clean)
         """Where an attack may begin: no change, or the win that the file lost."""
         self.needed = torch.zeros(rows, dtype=torch.float64)
@@ -176,6 +185,8 @@ class Oracle:
         self.gradients = [0] * rows
         self.out_of_time = False
         self.history: list[list[Step]] = [[] for _ in range(rows)]
+        self.findings: list[dict[str, Any]] = [{} for _ in range(rows)]
+        """What an attack wants told of its run: plain JSON values by name, for each row."""
         self._last = torch.full((rows,), -math.inf, dtype=torch.float64)
 
     @property
@@ -247,17 +258,23 @@ class Oracle:
             self._remember(admitted, margin, chosen)
         return self._last.clone() if rows is None else self._last[rows]
 
-    def population(self, deltas: Tensor, row: int) -> tuple[Tensor, Tensor]:
-        """Ask one query a candidate about one clip: the margins and pulls of changes (P, T), float64, shape (p,).
+    def population(self, deltas: Tensor, row: int, hill: Hill = "pull") -> tuple[Tensor, Tensor]:
+        """Ask one query a candidate about one clip: the margins and hills of changes (P, T), float64, shape (p,).
 
         Candidates are asked in order; p is less than P where the budget ends among them, and 0 for a closed row.
+
+        Args:
+            deltas: changes, shape (P, T).
+            row: the clip.
+            hill: what to climb: the goal's pull, or the log-odds of its class by the victim's own probabilities (the
+                pull, where it has none).
 
         Raises:
             BudgetSpent: no row may ask any more.
             VictimError: the victim died, or answered nonsense.
         """
         where = torch.tensor([row])
-        margins, pulls = [], []
+        margins, hills = [], []
         batch = BATCH if self._threat.budget.seconds is None else 1
         for first in range(0, len(deltas), batch):
             if not len(self._chosen(where)):
@@ -267,15 +284,16 @@ class Oracle:
             rows = where.expand(len(chunk))
             with torch.no_grad():
                 admitted = self.admit(chunk, rows)
-                margin, pull = self._margin(self._clean[rows] + admitted, rows)
+                wave = self._clean[rows] + admitted
+                margin, height = self._margin(wave, rows, hill)
             self.queries[row] += len(chunk)
             for place in range(len(chunk)):
                 self._remember(admitted[place : place + 1], margin[place : place + 1], where)
             margins.append(margin.cpu())
-            pulls.append(pull.cpu())
+            hills.append(height.cpu())
         if not margins:
             return torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
-        return torch.cat(margins), torch.cat(pulls)
+        return torch.cat(margins), torch.cat(hills)
 
     def gradient(self, delta: Tensor, rows: Tensor | None = None, *, pull: bool = False) -> tuple[Tensor, Tensor]:
         """Ask one gradient a row: the margin of each candidate, float64 (n,), and its slope, shape (n, T).
@@ -332,9 +350,9 @@ class Oracle:
         full[rows] = delta
         return full
 
-    def _margin(self, wave: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _margin(self, wave: Tensor, rows: Tensor, hill: Hill = "pull") -> tuple[Tensor, Tensor]:
         goal = self._threat.goal
-        answer = answer_for(goal, self._victim, wave)
+        answer = answer_for(goal, self._victim, wave, labels_only=self._labels_only)
         if answer is None:
             raise VictimError(f"the victim has no probabilities, which the goal {goal.name} asks for")
         expected = (len(wave), len(self.labels))
@@ -346,7 +364,18 @@ class Oracle:
         if not bool(torch.isfinite(answer).all()):
             raise VictimError("the victim answered NaN or infinite scores, where finite ones were expected")
         focus = self._focus[rows]
-        return goal.margin(answer, focus).double(), goal.pull(answer, focus).double()
+        chances = None
+        if hill == "odds" and not self._labels_only:
+            chances = answer if goal.asks == "probabilities" else self._chances(wave, answer)
+        if chances is None:
+            return goal.margin(answer, focus).double(), goal.pull(answer, focus).double()
+        odds = log_odds(chances, focus).double()
+        return goal.margin(answer, focus).double(), -odds if goal.name == "untargeted" else odds
+
+    def _chances(self, wave: Tensor, answer: Tensor) -> Tensor | None:
+        if self._victim.kind is Kind.LOG_PROBABILITY:  # no second question to a victim that is paid by the query
+            return answer.exp()
+        return self._victim.probabilities(wave)
 
     def _remember(self, admitted: Tensor, margin: Tensor, rows: Tensor) -> None:
         margin = margin.double().cpu()
@@ -358,7 +387,7 @@ class Oracle:
             wins &= self._threat.goal.reached(said, None, self._focus[rows]).cpu()
         self.met[rows] = wins
         further = margin > self.best_margin[rows]
-        if self._seeks == "quiet":
+        if self.seeks == "quiet":
             better = torch.where(wins, size < self.best_size[rows], further & ~self.won[rows])
         else:
             better = torch.where(wins, further | ~self.won[rows], further & ~self.won[rows])

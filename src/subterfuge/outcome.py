@@ -73,6 +73,8 @@ class Outcome:
     """For a lost attack: what to try."""
     history: tuple[Mapping[str, Any], ...] = ()
     """Gradients and queries spent, margin and SNR, at each improvement."""
+    findings: Mapping[str, Any] = field(default_factory=dict)
+    """What the attack tells of its own run: generations, restarts, a front, agreement; each attack has its own."""
     versions: Mapping[str, str] = field(default_factory=dict)
     command: str | None = None
     schema: int = SCHEMA

@@ -23,7 +23,7 @@ from subterfuge.errors import AttackError, nearest
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
 
-__all__ = ["ATTACKS", "PGD", "Attack", "Cells", "Noise", "Quietest", "knobs_of", "make_attack"]
+__all__ = ["ATTACKS", "PGD", "Attack", "Cells", "Noise", "Quietest", "climbs", "knobs_of", "make_attack"]
 
 
 class Attack(Protocol):
@@ -45,6 +45,15 @@ ATTACKS: dict[str, type[Attack]] = {
     "noise": Noise,
 }
 """From the name on the command line to the attack; the contract tests and the tables follow from it."""
+
+
+def climbs(attack: Attack | type[Attack]) -> bool:
+    """Say whether an attack can serve a goal without an end: it looks for the largest margin, or can do so as well.
+
+    >>> climbs(PGD), climbs(Quietest)
+    (True, False)
+    """
+    return attack.seeks == "margin" or bool(getattr(attack, "climbs", False))
 
 
 def knobs_of(attack: Attack | type[Attack]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from subterfuge.attacks import ATTACKS, Attack, knobs_of, make_attack
+from subterfuge.attacks import ATTACKS, Attack, climbs, knobs_of, make_attack
 from subterfuge.audio import MAX_SECONDS, Clip
 from subterfuge.audio.place import check_target
 from subterfuge.driver.control import control_of
 from subterfuge.driver.judge import Judged, ask
+from subterfuge.driver.others import others_of
 from subterfuge.driver.place import place_for, publish, workshop
 from subterfuge.driver.record import (
     advice_for,
@@ -59,6 +60,8 @@ def attack(
     force: bool = False,
     keep_container: bool = False,
     control: int = 20,
+    on: Victim | None = None,
+    starts: Sequence[Clip | str | Path] | None = None,
     progress: Callable[[Oracle], None] | None = None,
     command: str | None = None,
     card: str | Path | None = None,
@@ -76,6 +79,9 @@ def attack(
         force: overwrite an existing result (never the clip itself).
         keep_container: write a lossy source in kind, and not as 24-bit FLAC.
         control: draws of noise that the win is compared with; 0 for none.
+        on: what to search on instead of the victim or its twin: a substitute, with the victim's labels and rate. The
+            victim itself still judges.
+        starts: sounds of the wanted class from which a label-only attack may begin; by default the embedded clips.
         progress: called with the oracle a few times a second.
         command: how a user can repeat this, for the record.
         card: the victim's card, for the record.
@@ -95,7 +101,8 @@ def attack(
         notes.append(f"the goal maximise has no end, so a limit was set: snr={LOUDEST_MAXIMISE.snr_db:g}")
     by = by or default_attack(threat)
     method = make_attack(by) if isinstance(by, str) else by
-    _check_fit(method, victim, threat)
+    searched = on or searched_on(victim, method)
+    _check_fit(method, victim, searched, threat)
     wave = _heard(clip, victim.sample_rate, notes)
     clean = torch.from_numpy(wave)[None]
     said = int(victim.decide(clean)[0])
@@ -105,10 +112,13 @@ def attack(
     before = ask(victim, threat, clean, focus)
     target = None if threat.goal.name == "untargeted" else victim.labels[focus]
     place = place_for(clip, target, out, force, keep_container, notes.append)
-    if searched_on(victim, method) is victim.twin:
-        notes.extend(victim.twin.warnings)
+    if searched is victim.twin:
+        notes.extend(searched.warnings)
     already = before.reached and not isinstance(threat.goal, Maximise)
-    search = Search(clip, victim, threat, method, clean, focus, seed, progress)
+    others = (
+        None if already or not getattr(method, "starts_elsewhere", False) else others_of(starts, victim, clean, target)
+    )
+    search = Search(clip, victim, threat, method, clean, focus, seed, progress, on=on, others=others)
     with workshop(place) as folder:
         judged: Judged | None
         if already:
@@ -116,7 +126,7 @@ def attack(
             judged = search.judge(torch.zeros_like(clean), folder, keep_container, notes)
         else:
             judged = search.run(folder, keep_container, notes)
-        searched = search.oracle.seconds
+        seconds = search.oracle.seconds
         won = judged is not None and judged.won
         after = judged.verdict if judged is not None else ask(victim, threat, clean + search.oracle.best, focus)
         changed = judged.clip if judged is not None else clip.add(search.oracle.best[0].numpy(), victim.sample_rate)
@@ -146,7 +156,7 @@ def attack(
             queries=oracle.queries[0],
             gradients=oracle.gradients[0],
             judgements=search.judgements,
-            seconds=round(searched, 3),
+            seconds=round(seconds, 3),
             margin=float(oracle.best_margin[0]),
             twin_gap=search.gap([clean] if judged is None else [clean, torch.from_numpy(judged.wave)[None]]),
             control=noise,
@@ -159,11 +169,12 @@ def attack(
             file=None if final is None else str(final),
             file_sha256=None if final is None else digest,
             clip=clip_record(clip),
-            victim=victim_record(victim, card or getattr(victim, "card", None), searched_on(victim, method)),
+            victim=victim_record(victim, card or getattr(victim, "card", None), searched),
             already=already,
             warnings=tuple(dict.fromkeys(notes)),
             advice=None if won else advice_for(method, threat, victim, oracle, after),
             history=thinned(oracle.history[0]),
+            findings=oracle.findings[0],
             versions=versions(),
             command=command,
         )
@@ -177,9 +188,13 @@ def default_attack(threat: Threat) -> str:
     return "pgd" if isinstance(threat.goal, Maximise) else "quietest"
 
 
-def _check_fit(method: Attack, victim: Victim, threat: Threat) -> None:
+def _check_fit(method: Attack, victim: Victim, on: Victim, threat: Threat) -> None:
     name = name_of(method)
-    on = searched_on(victim, method)
+    if tuple(on.labels) != tuple(victim.labels) or on.sample_rate != victim.sample_rate:
+        raise AttackError(
+            f"{on.name} has the labels {', '.join(on.labels)} at {on.sample_rate} Hz, and the victim {victim.name} "
+            f"{', '.join(victim.labels)} at {victim.sample_rate} Hz; a search on it needs the same of both"
+        )
     if on.gives < method.needs:
         why = getattr(victim, "no_twin", None)
         because = f" ({why})" if why else ""
@@ -188,8 +203,11 @@ def _check_fit(method: Attack, victim: Victim, threat: Threat) -> None:
             f"the attack {name} needs {method.needs.name.lower()}, and the victim {victim.name} gives "
             f"{on.gives.name.lower()} only{because}; try an attack that needs no more than that: {', '.join(less)}"
         )
-    if isinstance(threat.goal, Maximise) and method.seeks != "margin":
-        raise AttackError(f"the goal maximise has no end, and {name} stops at its quietest win; use --attack pgd")
+    if isinstance(threat.goal, Maximise) and not climbs(method):
+        able = [name for name, kind in ATTACKS.items() if climbs(kind) and on.gives >= kind.needs]
+        raise AttackError(
+            f"the goal maximise has no end, and {name} stops at its quietest win; use --attack {' or '.join(able)}"
+        )
     if method.seeks == "margin" and isinstance(threat.limit, Unlimited):
         raise AttackError(f"{name} looks for the largest margin inside a limit, and there is none; add --limit snr=40")
 

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from subterfuge.attacks import Attack, Cells, Quietest
+from subterfuge.attacks import ATTACKS, Attack, Cells, Quietest
 from subterfuge.audio import Clip
 from subterfuge.driver.judge import Verdict
 from subterfuge.oracle import Oracle, Step
@@ -33,7 +33,8 @@ def limit_text(threat: Threat) -> str:
 
 def name_of(method: Attack) -> str:
     """Give the name of an attack."""
-    return type(method).__name__.lower()
+    kind = type(method)
+    return next((name for name, known in ATTACKS.items() if known is kind), kind.__name__.lower())
 
 
 def clip_record(clip: Clip) -> dict[str, Any]:
@@ -62,8 +63,15 @@ def victim_record(victim: Victim, card: str | Path | None, searched: Victim) -> 
         "card_sha256": None if card is None else hashlib.sha256(Path(card).read_bytes()).hexdigest(),
         "sample_rate": victim.sample_rate,
         "labels": list(victim.labels),
-        "searched_on": "itself" if searched is victim else "its twin",
+        "searched_on": on_text(victim, searched),
     }
+
+
+def on_text(victim: Victim, searched: Victim) -> str:
+    """Say what was searched on."""
+    if searched is victim:
+        return "itself"
+    return "its twin" if searched is victim.twin else f"{searched.name} ({searched.fingerprint[:12]})"
 
 
 def thinned(history: Sequence[Step], most: int = 200) -> tuple[dict[str, Any], ...]:

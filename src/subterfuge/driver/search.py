@@ -24,6 +24,8 @@ from subterfuge.victim import Gives, Victim
 
 ROUNDS = 10
 """Most searches for one clip."""
+LOUDER = (1.01, 1.03, 1.1, 1.25)
+"""Factors of a change whose file lost, where labels alone are seen and no wider margin can be asked for."""
 SMALLER = 4
 """Most further files of one search, each smaller, where rounding takes the file beyond the limit."""
 
@@ -46,12 +48,16 @@ class Search:
         focus: int,
         seed: int,
         progress: Callable[[Oracle], None] | None,
+        *,
+        on: Victim | None = None,
+        others: Tensor | None = None,
     ) -> None:
         self.clip, self.victim, self.threat, self.method = clip, victim, threat, method
         self.clean, self.focus, self.seed = clean, focus, seed
         self.judgements = 0
         self.limit = Elastic(threat.limit)
-        self.on = searched_on(victim, method)
+        self.on = on or searched_on(victim, method)
+        self.labels_only = Gives.LABELS in (method.needs, self.on.gives)
         self.jumps = bool(getattr(self.on, "jumps", False)) and threat.goal.asks == "scores"
         self.endless = isinstance(threat.goal, Maximise)  # its margin has no zero: the decision says what wins
         same_rate = clip.sample_rate == victim.sample_rate
@@ -67,6 +73,8 @@ class Search:
             cutoff_hz=cutoff,
             ask_decision=self.jumps or self.endless,
             seeks="margin" if self.endless else method.seeks,
+            labels_only=self.labels_only,
+            others=others,
             progress=progress,
         )
 
@@ -85,16 +93,19 @@ class Search:
             if not bool(oracle.won[row]):
                 break
             judged, start = self._inside(oracle.best[row : row + 1], folder, keep_container, notes)
+            if self.labels_only and judged.allowed and not judged.won:
+                judged = self._louder(judged, start, folder, keep_container, notes)
             if judged.won or not judged.allowed or spent or self.endless:
                 break
             with torch.no_grad():
-                answer = answer_for(self.threat.goal, self.on, torch.from_numpy(judged.wave)[None])
+                wave = torch.from_numpy(judged.wave)[None]
+                answer = answer_for(self.threat.goal, self.on, wave, labels_only=self.labels_only)
             if answer is None:
                 break
             margin = float(self.threat.goal.margin(answer, torch.tensor([self.focus]))[0])
             short = max(0.0, float(oracle.best_margin[row]) - margin)
             asked = max(float(oracle.needed[row]), float(oracle.best_margin[row]) - needed) + max(needed, 1.5 * short)
-            if self.on.gives is Gives.LABELS:  # a label has no margin to widen: other draws may do
+            if self.labels_only:  # a label has no margin to widen: other draws may do
                 asked = float(oracle.needed[row])
             if not bool(oracle.open().any()):
                 break
@@ -115,6 +126,15 @@ class Search:
         if not judged.allowed:
             notes.append("rounding in the file takes it beyond the limit")
         return judged, delta
+
+    def _louder(self, lost: Judged, delta: Tensor, folder: Path, keep_container: bool, notes: list[str]) -> Judged:
+        """Judge a change a little louder, step by step, until its file wins; give the lost file if none does."""
+        for scale in LOUDER:
+            judged = self.judge(self.oracle.admit(scale * delta), folder, keep_container, notes)
+            if judged.won:
+                notes.append(f"the win died in the written file: the change was made {scale:g} times as large")
+                return judged
+        return lost
 
     def judge(self, delta: Tensor, folder: Path, keep_container: bool, notes: list[str]) -> Judged:
         """Write the file, read it back as the victim's users do, ask the true victim once."""
@@ -143,7 +163,7 @@ class Search:
 
     def _first_margin(self) -> float:
         with torch.no_grad():
-            answer = answer_for(self.threat.goal, self.on, self.clean)
+            answer = answer_for(self.threat.goal, self.on, self.clean, labels_only=self.labels_only)
         if answer is None:
             raise AttackError(
                 f"the goal {self.threat.goal.name} needs probabilities, and the victim {self.victim.name} has none; "
