@@ -281,10 +281,11 @@ def test_a_forest_says_that_it_has_no_gradients(tmp_path: Path, out: Path) -> No
     joblib.dump(RandomForestClassifier(3, random_state=0).fit(table.X, table.y), tmp_path / "forest.joblib")
     victim = tmp_path / "forest.toml"
     victim.write_text(embedded_card().read_text().replace("victim.skops", "forest.joblib"))
-    said = refused(out, "attack", embedded_clips()[0], "--victim", victim, "--target", "voi", "--out", f"{out}/")
+    words = ("--victim", victim, "--target", "voi", "--attack", "quietest", "--out", f"{out}/")
+    said = refused(out, "attack", embedded_clips()[0], *words)
     assert "quietest needs gradients" in said
     assert "RandomForestClassifier" in said
-    assert "cells, noise" in said
+    assert "cells" in said
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

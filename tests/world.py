@@ -18,6 +18,8 @@ from subterfuge.cli import cli, guarded
 LABELS = ("low", "middle", "high")
 RATE = 8000
 QUICK = (
+    "--attack",
+    "quietest",
     "-o",
     "starts=inf",
     "-o",

@@ -17,40 +17,26 @@ from typing import Any
 
 import click
 
+from subterfuge.cli.options import (
+    LOST,
+    PATH,
+    Group,
+    as_json,
+    card_option,
+    device_option,
+    examples,
+    seconds_option,
+    set_threads,
+    threads_option,
+    trust_option,
+)
 from subterfuge.cli.show import number, plain, print_json, print_outcome, print_table, print_table_of, print_warnings
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError, SubterfugeError
 
-LOST = 3
 INTERRUPTED = 130
 STOPPED = 143
 PIPE_CLOSED = 141
-PATH = click.Path(path_type=Path)
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output.")
-card_option = click.option("--victim", "card", required=True, type=PATH, help="The victim's card, a TOML file.")
-trust_option = click.option(
-    "--trust-pickle", is_flag=True, help="Load pickle and joblib models as they are, with whatever code they run."
-)
-seconds_option = click.option(
-    "--max-seconds", default=600.0, show_default=True, help="Refuse clips longer than this, before reading them."
-)
-device_option = click.option("--device", default="cpu", show_default=True, help="Where to compute: cpu or cuda.")
-threads_option = click.option(
-    "--threads", default=1, show_default=True, type=click.IntRange(1, 256), help="Threads of one computation."
-)
-
-
-class Group(click.Group):
-    """Commands in the order in which they are defined."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the names in order."""
-        return list(self.commands)
-
-
-def examples(*lines: str) -> str:
-    """Lay out examples for the end of a help page."""
-    return "Examples:\n\n\b\n" + "\n".join(f"  {line}" for line in lines)
 
 
 @click.group(
@@ -83,7 +69,24 @@ def cli() -> None:
     metavar="GOAL",
     help="targeted (default with --target), untargeted (default without), confident[=0.9] or maximise.",
 )
-@click.option("--attack", "by", help="Name of an attack: quietest, or for the goal maximise pgd, by default.")
+@click.option(
+    "--attack",
+    "by",
+    help="Name of an attack; by default the best for what the victim gives (see `subterfuge attacks`).",
+)
+@click.option(
+    "--start",
+    "starts",
+    multiple=True,
+    type=PATH,
+    help="A sound of the target that a label-only attack may start from; may be repeated.",
+)
+@click.option(
+    "--on",
+    "elsewhere",
+    type=PATH,
+    help="The card of a victim to search on instead, of the same labels and rate; the victim judges.",
+)
 @click.option("-o", "knobs", multiple=True, metavar="KNOB=VALUE", help="A knob of the attack; may be repeated.")
 @click.option("--limit", metavar="snr=DB|peak=PART", help="What no candidate may exceed, as snr=40 or peak=0.001.")
 @click.option("--queries", type=int, help="Most clips through the victim that is searched on.")
@@ -111,6 +114,8 @@ def attack(
     target: str | None,
     goal: str | None,
     by: str | None,
+    starts: tuple[Path, ...],
+    elsewhere: Path | None,
     knobs: tuple[str, ...],
     limit: str | None,
     queries: int | None,
@@ -141,10 +146,14 @@ def attack(
     from subterfuge.victims import load_victim
 
     threat = Threat(parse_goal(goal, target), parse_limit(limit), Budget(queries, gradients, seconds))
-    method = make_attack(by or default_attack(threat), _pairs(knobs))
+    options = _pairs(knobs)
+    if by is not None:  # a mistake here is told before anything is loaded
+        make_attack(by, options)
     _check_out(out, clips)
-    _threads(threads)
+    set_threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
+    on = None if elsewhere is None else load_victim(elsewhere, trust_pickle=trust_pickle, device=device)
+    method = make_attack(by or default_attack(threat, on or victim), options)
     loaded = [Clip.read(path, max_seconds=max_seconds) for path in clips]
     if target is not None or threat.goal.name == "untargeted":
         for clip in loaded:  # every place, before any work
@@ -162,6 +171,8 @@ def attack(
                 force=force,
                 keep_container=keep_container,
                 control=control,
+                on=on,
+                starts=starts or None,
                 progress=watch,
                 command=shlex.join(["subterfuge", *sys.argv[1:]]),
                 card=card,
@@ -202,7 +213,7 @@ def score(
     from subterfuge.driver import score as run
     from subterfuge.victims import load_victim
 
-    _threads(threads)
+    set_threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
     rows: list[dict[str, Any]] = []
     with Watch("score", quiet=as_json) as watch:
@@ -289,7 +300,7 @@ def check(
     from subterfuge.victims import load_victim
     from subterfuge.victims.check import check_victim
 
-    _threads(threads)
+    set_threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
     waves = [Clip.read(path, max_seconds=max_seconds).mono(victim.sample_rate) for path in clips]
     report = check_victim(victim, waves)
@@ -379,7 +390,7 @@ def demo(out: Path, as_json: bool) -> None:
     from subterfuge.training.demo_data import DEMO, embedded_card, embedded_clips
     from subterfuge.victims import load_victim
 
-    _threads(1)
+    set_threads(1)
     victim = load_victim(embedded_card())
     clips = {path.name[1:4]: path for path in embedded_clips()}
     outcomes = []
@@ -402,12 +413,6 @@ def demo(out: Path, as_json: bool) -> None:
         click.echo(f"  {outcomes[0].clip['path']}\n  {outcomes[0].file}")
         click.echo("This victim and these clips are a stand-in to try the set-up on, not a study of IRMAS.")
     sys.exit(0 if all(outcome.won for outcome in outcomes) else LOST)
-
-
-def _threads(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
 
 
 def _pairs(knobs: Sequence[str]) -> dict[str, str]:

@@ -45,6 +45,8 @@ from subterfuge.victim import Gives, Kind, Victim
 
 LOUDEST_MAXIMISE = LeastSNR(40.0)
 """The limit of a goal without an end, where none was given."""
+DEFAULTS = ("quietest", "pgd", "cells", "noise")
+"""The attacks that are chosen where none is named: the best for gradients, for scores and for labels."""
 QUIET = 1e-4
 """Peak below which a clip is near-silent: a change of one 16-bit step is louder."""
 
@@ -99,7 +101,7 @@ def attack(
     if isinstance(threat.goal, Maximise) and isinstance(threat.limit, Unlimited):
         threat = replace(threat, limit=LOUDEST_MAXIMISE)
         notes.append(f"the goal maximise has no end, so a limit was set: snr={LOUDEST_MAXIMISE.snr_db:g}")
-    by = by or default_attack(threat)
+    by = by or default_attack(threat, on or victim)
     method = make_attack(by) if isinstance(by, str) else by
     searched = on or searched_on(victim, method)
     _check_fit(method, victim, searched, threat)
@@ -183,9 +185,15 @@ def attack(
     return outcome
 
 
-def default_attack(threat: Threat) -> str:
-    """Give the name of the attack for a threat where none is named."""
-    return "pgd" if isinstance(threat.goal, Maximise) else "quietest"
+def default_attack(threat: Threat, victim: Victim) -> str:
+    """Give the name of the attack for a threat and a victim where none is named."""
+    sees = max(victim.gives, Gives.LABELS if victim.twin is None else victim.twin.gives)
+    able = [name for name, kind in ATTACKS.items() if kind.needs <= sees and name in DEFAULTS]
+    if isinstance(threat.goal, Maximise):
+        able = [name for name in able if climbs(ATTACKS[name])]
+    elif sees is Gives.GRADIENTS:
+        return "quietest"
+    return max(able, key=lambda name: ATTACKS[name].needs) if able else "noise"
 
 
 def _check_fit(method: Attack, victim: Victim, on: Victim, threat: Threat) -> None:
