@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.attacks.cells import Cells
+from subterfuge.attacks.hopskipjump import HopSkipJump
 from subterfuge.attacks.noise import Noise
 from subterfuge.attacks.pgd import PGD
 from subterfuge.attacks.quietest import Quietest
@@ -23,7 +24,7 @@ from subterfuge.errors import AttackError, nearest
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
 
-__all__ = ["ATTACKS", "PGD", "Attack", "Cells", "Noise", "Quietest", "climbs", "knobs_of", "make_attack"]
+__all__ = ["ATTACKS", "PGD", "Attack", "Cells", "HopSkipJump", "Noise", "Quietest", "climbs", "knobs_of", "make_attack"]
 
 
 class Attack(Protocol):
@@ -42,6 +43,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "quietest": Quietest,
     "pgd": PGD,
     "cells": Cells,
+    "hopskipjump": HopSkipJump,
     "noise": Noise,
 }
 """From the name on the command line to the attack; the contract tests and the tables follow from it."""

@@ -1,0 +1,90 @@
+"""Where a label-only search may begin: loud changes that happen to meet the goal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subterfuge.attacks._hop_labels import Labels
+from subterfuge.attacks.noise import levels_db, white
+
+SHARES = (0.4, 0.6, 0.8, 1.0)
+"""How much of another sound is mixed in."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A change that met the goal."""
+
+    kind: str
+    """``last``, ``noise``, ``found``, ``other`` or ``filter``."""
+    delta: Tensor
+
+
+def starts_of(
+    labels: Labels, clean: Tensor, genes: Tensor, draws: int, enough: int, die: torch.Generator
+) -> list[Start]:
+    """Find changes of a clip (T,) that meet the goal, the quietest after a coarse shrinking first.
+
+    Rising white noise, then genomes at random, rising, then other sounds: the later ones only until `enough` starts
+    are there. Empty where none was found.
+    """
+    found: list[Start] = []
+    for kind, tries in _tries(labels, clean, genes, draws, die):
+        if len(found) >= enough or (kind in ("last", "noise") and any(start.kind == kind for start in found)):
+            continue
+        met = labels(tries).nonzero()[:, 0].tolist()
+        found += [Start(kind, labels.inside(tries[place])) for place in met[: 1 if kind in ("last", "noise") else 3]]
+    shrunk = [Start(start.kind, labels.shrink(start.delta, 0.05)) for start in found]
+    return sorted(shrunk, key=lambda start: float(start.delta.norm()))
+
+
+def _tries(
+    labels: Labels, clean: Tensor, genes: Tensor, draws: int, die: torch.Generator
+) -> Iterator[tuple[str, Tensor]]:
+    oracle = labels.oracle
+    last = oracle.start[labels.row]
+    if bool(last.any()):
+        for scale in (1.0, 1.05, 1.25, 2.0, 4.0):
+            yield "last", scale * last[None]
+    for db in levels_db(60, 0, 5):
+        yield "noise", at_level(white(clean.expand(2, -1), die), db, labels.loudness)
+    for db in levels_db(50, -10, 10):
+        yield "found", at_level(genomes(genes, draws, die, quiet=db > 0), db, labels.loudness)
+    for other in oracle.others:
+        sound = at_level(other[None], 0.0, labels.loudness)
+        yield "other", torch.tensor(SHARES).to(clean)[:, None] * (sound - clean)
+        yield "filter", at_level(filtered(clean, other)[None], 0.0, labels.loudness) - clean
+
+
+def at_level(sounds: Tensor, db: float, loudness: float) -> Tensor:
+    """Scale sounds (n, T) to `db` below a loudness; silence stays silent."""
+    return sounds * (loudness * 10 ** (-db / 20) / sounds.norm(dim=1, keepdim=True).clamp_min(1e-20))
+
+
+def genomes(genes: Tensor, count: int, die: torch.Generator, *, quiet: bool) -> Tensor:
+    """Draw changes (count, T) from genes (G, T): a tenth of the genes to all, each of size 1 / level^p.
+
+    p between 0 (every cell changes by as much in dB) and 1 (every cell gets as much energy); above 3/4 if quiet.
+    """
+    p = torch.rand(count, 1, generator=die)
+    p = (0.75 + 0.25 * p if quiet else p).to(genes)
+    dense = 0.1 + 0.9 * torch.rand(count, 1, generator=die)
+    chosen = torch.rand(count, len(genes), generator=die) < dense
+    level = genes.norm(dim=1)
+    level = level.clamp_min(1e-7 * float(level.max())).clamp_min(1e-20)
+    theta = (torch.randn(count, len(genes), generator=die) * chosen).to(genes) / level**p
+    return theta @ genes
+
+
+def filtered(clean: Tensor, other: Tensor) -> Tensor:
+    """Filter a sound (T,) so that its long-term spectrum, smoothed, is that of another."""
+    spectrum = torch.fft.rfft(clean)
+    width = 2 * (len(spectrum) // 300) + 1
+    power = torch.stack([spectrum.abs() ** 2, torch.fft.rfft(other).abs() ** 2])[:, None]
+    mine, wanted = torch.nn.functional.avg_pool1d(power, width, 1, width // 2, count_include_pad=False)[:, 0]
+    shaped: Tensor = torch.fft.irfft(spectrum * (wanted / mine.clamp_min(1e-20)).sqrt(), n=len(clean))
+    return shaped
