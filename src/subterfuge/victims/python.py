@@ -9,6 +9,7 @@
     output = "decision values"       # or probabilities, log-probabilities, logits
     batch = false                    # true: it takes waves (N, T) and gives (N, K), or N labels
     probe_seconds = 1.0              # length of the noise that is asked first
+    workers = 1                      # processes that answer at once, where batch = false
 
 Loading such a card runs the code that it names.
 """
@@ -16,10 +17,12 @@ Loading such a card runs the code that it names.
 from __future__ import annotations
 
 import inspect
+import pickle
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,7 @@ from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._code import find_function, told
 from subterfuge.victims._device import device_of
+from subterfuge.victims._workers import MOST, Answer, Workers
 from subterfuge.victims.card import Card, check_labels, fingerprint_of
 
 KEYS = {
@@ -43,6 +47,7 @@ KEYS = {
     "output": str,
     "batch": bool,
     "probe_seconds": float,
+    "workers": int,
 }
 GIVES = {"scores": Gives.SCORES, "labels": Gives.LABELS}
 
@@ -67,6 +72,10 @@ class PythonVictim:
     warnings: tuple[str, ...] = ()
     card: Path | None = None
     """The card that it was loaded from, for the record."""
+    workers: int = 1
+    """Processes that answer at once, where more than one clip is asked."""
+    pool: Workers | None = field(default=None, repr=False)
+    """These processes."""
 
     @classmethod
     def of(
@@ -79,6 +88,7 @@ class PythonVictim:
         output: str = "decision values",
         gives: str = "scores",
         batch: bool = False,
+        workers: int = 1,
     ) -> PythonVictim:
         """Make a victim of a function; it is not called yet.
 
@@ -91,17 +101,21 @@ class PythonVictim:
             output: what the numbers are: "decision values", "probabilities", "log-probabilities" or "logits".
             gives: "scores" or "labels".
             batch: whether it takes waves (N, T) and gives (N, K), or N labels.
+            workers: how many processes answer at once, where more than one clip is asked and `batch` is false. Each
+                imports the function anew, so it must stand in a module that can be imported, and must not remember
+                one clip for the next.
 
         Raises:
-            InputError: an argument makes no sense.
+            InputError: an argument makes no sense, or the function cannot be sent to another process.
         """
         called = getattr(function, "__name__", type(function).__name__)
         name = name or called
-        fault = check_labels(list(labels)) or _fault(gives, output)
+        fault = check_labels(list(labels)) or _fault(gives, output) or _fault_of_workers(workers, batch)
         if fault:
             raise InputError(f"{name}: {fault}")
         print_of = fingerprint_of("python", _source_of(function), *labels, str(sample_rate), gives, output, str(batch))
-        return cls(name, tuple(labels), sample_rate, function, print_of, GIVES[gives], output, batch)
+        victim = cls(name, tuple(labels), sample_rate, function, print_of, GIVES[gives], output, batch)
+        return victim if workers == 1 else replace(victim, workers=workers, pool=_pool_of(victim, workers))
 
     @property
     def kind(self) -> Kind:
@@ -146,6 +160,8 @@ class PythonVictim:
     def _said(self, wave: Tensor) -> Any:
         """Call the function; give what it said, a row a clip."""
         rows = wave.detach().cpu().to(torch.float32).numpy()
+        if self.pool is not None and len(rows) > 1:
+            return self.pool.ask(rows)
         if not self.batch:
             return [self._call(row.copy()) for row in rows]
         said = _plain(self._call(rows.copy()))
@@ -162,6 +178,10 @@ class PythonVictim:
                 return self.function(wave, self.sample_rate) if _takes_rate(self.function) else self.function(wave)
         except (Exception, SystemExit) as reason:
             raise VictimError(f"the victim {self.name} died: {told(reason, self.folder)}") from reason
+
+    def _answer(self, wave: NDArray[np.float32]) -> Any:
+        """Give what the function says, as it can go from one process to another."""
+        return _plain(self._call(wave))
 
     def _place(self, said: Any) -> int:
         said = _plain(said)
@@ -191,23 +211,9 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Pyth
         InputError: the device is not there.
     """
     device_of(device)
-    gives, output = card.get("gives", "scores"), card.get("output", "decision values")
-    seconds = float(card.get("probe_seconds", 1.0))
-    fault = _fault(gives, output)
-    if gives == "labels" and card.get("output"):
-        fault = fault or 'output has no meaning where gives = "labels"; take one of the two away'
-    if not 0 < seconds <= 60:
-        fault = f"probe_seconds = {seconds:g}; a length above 0 and up to 60 s was expected"
-    if fault:
-        raise card.fail(fault)
-    found = find_function(card, "function")
-    labels, batch = card.labels or (), bool(card.get("batch", False))
-    code = [part for source in found.sources for part in source]
-    rest = (card.get("function"), *labels, str(card.sample_rate), gives, output, str(batch))
-    print_of = fingerprint_of("python", *code, *rest)
-    place = card.name, labels, card.sample_rate
-    victim = PythonVictim(*place, found.function, print_of, GIVES[gives], output, batch, card.folder, seconds)
-    wave = noise(card.sample_rate, seconds)
+    victim = _of_card(card)
+    seconds, output = victim.probe_seconds, victim.output
+    wave, fault = noise(card.sample_rate, seconds), None
     try:
         if victim.gives == Gives.LABELS:
             victim.decide(wave)
@@ -218,6 +224,72 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Pyth
     if fault:
         raise card.fail(fault)
     return victim
+
+
+def _of_card(card: Card) -> PythonVictim:
+    """Make the victim of a card; it is not asked yet."""
+    gives, output = card.get("gives", "scores"), card.get("output", "decision values")
+    seconds, workers = float(card.get("probe_seconds", 1.0)), card.get("workers", 1)
+    batch = bool(card.get("batch", False))
+    fault = _fault(gives, output) or _fault_of_workers(workers, batch)
+    if gives == "labels" and card.get("output"):
+        fault = fault or 'output has no meaning where gives = "labels"; take one of the two away'
+    if not 0 < seconds <= 60:
+        fault = f"probe_seconds = {seconds:g}; a length above 0 and up to 60 s was expected"
+    if fault:
+        raise card.fail(fault)
+    found = find_function(card, "function")
+    labels = card.labels or ()
+    code = [part for source in found.sources for part in source]
+    rest = (card.get("function"), *labels, str(card.sample_rate), gives, output, str(batch))
+    print_of = fingerprint_of("python", *code, *rest)
+    place = card.name, labels, card.sample_rate
+    victim = PythonVictim(*place, found.function, print_of, GIVES[gives], output, batch, card.folder, seconds)
+    if workers == 1:
+        return victim
+    alone = Card(card.path.resolve(), {**card.values, "workers": 1})
+    job = pickle.dumps(partial(_answer_of_card, alone, print_of, torch.get_num_threads()))
+    return replace(victim, workers=workers, pool=Workers(job, workers, card.name))
+
+
+def _answer_of_card(card: Card, fingerprint: str, threads: int) -> Answer:
+    """Give, in a worker, the function of a card."""
+    torch.set_num_threads(threads)
+    victim = _of_card(card)
+    if victim.fingerprint != fingerprint:
+        raise VictimError("its code has changed since it was loaded")
+    return victim._answer
+
+
+def _answer_of(function: Callable[..., Any], name: str, sample_rate: int, threads: int) -> Answer:
+    """Give, in a worker, the function that was sent."""
+    torch.set_num_threads(threads)
+    return PythonVictim(name, (), sample_rate, function, "")._answer
+
+
+def _pool_of(victim: PythonVictim, workers: int) -> Workers:
+    """Give the processes of a function that was given directly."""
+    try:
+        sent = pickle.dumps(victim.function)
+        pickle.loads(sent)
+        fault = "it stands in the script that runs" if b"__main__" in sent else None
+    except Exception as reason:
+        fault = str(reason)
+    if fault:
+        raise InputError(
+            f"{victim.name}: workers={workers}, but the function cannot be sent to another process ({fault}); define "
+            "it by name in a module that can be imported, or name it on a card, or leave workers at 1"
+        )
+    job = partial(_answer_of, victim.function, victim.name, victim.sample_rate, torch.get_num_threads())
+    return Workers(pickle.dumps(job), workers, victim.name)
+
+
+def _fault_of_workers(workers: int, batch: bool) -> str | None:
+    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MOST:
+        return f"workers = {workers}; a whole number from 1 to {MOST} was expected"
+    if batch and workers > 1:
+        return f"workers = {workers} has no meaning where batch = true, which takes all clips at once; take one away"
+    return None
 
 
 def _fault(gives: str, output: str) -> str | None:
