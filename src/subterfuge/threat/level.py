@@ -80,11 +80,34 @@ class Level:
         return inside
 
     def steepest(self, slope: Tensor, clean: Tensor) -> Tensor:
-        """Give the sound of the band, as loud as may be, that gains most along slopes (N, T), as a step."""
+        """Give the sound of the band that gains most along slopes (N, T), as loud as the clip: a step, not a place.
+
+        What a faint sound gains by one change it loses by a larger one, so steps go with the clip's own loudness;
+        beside silence, with the level allowed.
+        """
         along = self.in_band(slope)
-        step: Tensor = self.radius(slope.shape[-1]) * along / along.norm(dim=-1, keepdim=True).clamp_min(1e-30)
+        most = self.radius(slope.shape[-1])
+        size = clean.norm(dim=-1, keepdim=True).clamp_max(most)
+        size = torch.where(size > 0, size, torch.full_like(size, most))
+        step: Tensor = size * along / along.norm(dim=-1, keepdim=True).clamp_min(1e-30)
         return step
 
     def __str__(self) -> str:
         """Say it in a few words."""
         return f"level={self.rms_dbfs:g} dBFS, peak={self.ceiling:g}, {self.low_hz:g}..{self.high_hz:g} Hz"
+
+
+def parse_band(text: str) -> tuple[float, float]:
+    """Read a band as the command line gives it, in Hz.
+
+    >>> parse_band("60..16000")
+    (60.0, 16000.0)
+
+    Raises:
+        ThreatError: it is not two numbers with two dots between them.
+    """
+    low, _, high = text.partition("..")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        raise ThreatError(f"band {text}: two frequencies in Hz were expected, such as 60..16000") from None

@@ -1,0 +1,368 @@
+"""Is an attack doing anything? Its change against the same change robbed of its knowledge, drawn many times.
+
+Three kinds of noise as loud as the change: the change with its moments shuffled, the change with the same spectrum and
+phases at random, and white noise. A class that all of these raise is where noise drifts anyway, by the victim's prior;
+a class that the attack alone raises is its doing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from subterfuge.attacks.noise import same_spectrum, white
+from subterfuge.audio import MAX_SECONDS, Clip, hear
+from subterfuge.driver.controls_case import Case, find_case
+from subterfuge.driver.judge import ask
+from subterfuge.errors import ClipError, InputError, VictimError
+from subterfuge.hearing.levels import snr_db
+from subterfuge.oracle import dice, passband
+from subterfuge.outcome import finite
+from subterfuge.threat import Maximise, Threat, index_of
+from subterfuge.victim import Gives, Victim, duels_of
+
+BLOCK_SECONDS = 0.032
+"""Length of the moments that are shuffled."""
+CHANCE = 0.05
+"""The attack does something where, by every kind of noise, it would come about by chance less often than this."""
+ENOUGH = 19
+"""Draws of a kind with which a chance of 1 in 20 can be told."""
+SURE = 0.95
+"""Of the intervals."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, or a share, and its 95 % interval; no interval where it takes more draws."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the victim says of one sound."""
+
+    label: str
+    reached: bool
+    """Whether the goal is met."""
+    value: float
+    """How far it is met, in the `Control.measure`."""
+    by_class: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What the victim says of many draws of one kind of noise."""
+
+    draws: int
+    snr_db: float
+    """Clip to noise, as heard, the mean over the draws: that of the attack's change, but for rounding."""
+    hits: int
+    """Draws that meet the goal."""
+    share: Estimate
+    """The same as a part of the draws, with Wilson's interval."""
+    rise: Estimate
+    """By how much the measure rises above the clean clip's, with Student's interval."""
+    as_good: int
+    """Draws that do as much as the attack: they meet the goal as it does, with as large a measure."""
+    chance: float
+    """(as_good + 1) / (draws + 1): how often noise of this kind does as much as the attack, at the most."""
+    answers: Mapping[str, float]
+    """The share of each label that was answered."""
+    moved: Mapping[str, Estimate]
+    """By how much each class rises above the clean clip's."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """Attack and noise side by side, all asked of the true victim."""
+
+    goal: str
+    focus: str
+    """The class that the goal is about."""
+    measure: str
+    """What `value` and `rise` are: the probability of the target, say."""
+    classes: str
+    """What the numbers by class are."""
+    clean: Asked
+    attacked: Asked
+    rise: float
+    """Of the measure, from the clean clip to the attack's file."""
+    moved: Mapping[str, float]
+    """Of each class, from the clean clip to the attack's file."""
+    snr_db: float
+    kinds: Mapping[str, Draws]
+    drift: tuple[str, ...]
+    """The classes that every kind of noise raises by more than an even share, the most first."""
+    does_something: bool | None
+    """None where there are too few draws to tell."""
+    verdict: str
+    queries: int
+    """Sounds that the true victim was asked about."""
+    seed: int
+    file: str
+    clip: str
+    victim: str
+    warnings: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Give a dictionary of plain JSON values."""
+        plain = finite(asdict(self))
+        assert isinstance(plain, dict)
+        return plain
+
+
+def control(
+    outcome: str | Path | Mapping[str, Any] | Case,
+    victim: Victim,
+    *,
+    draws: int = 100,
+    queries: int | None = None,
+    seed: int = 0,
+    max_seconds: float = MAX_SECONDS,
+    progress: Callable[[int, int], None] | None = None,
+) -> Control:
+    """Ask the true victim about a recorded attack and about noise as loud as its change.
+
+    Args:
+        outcome: FILE.outcome.json, the sound beside it, the record itself, or what `find_case` made of one.
+        victim: whom the attack was against.
+        draws: of each kind of noise.
+        queries: most sounds to ask about; by default as many as the draws need, 3 draws + 2.
+        seed: of the noise.
+        max_seconds: refuse a longer clip.
+        progress: called with the sounds asked and to be asked.
+
+    Raises:
+        InputError: the outcome is none or of a lost attack, its sounds are gone or others, its label is none of the
+            victim's, or the queries are too few.
+        VictimError: the victim died or answered nonsense.
+    """
+    notes: list[str] = []
+    found = outcome if isinstance(outcome, Case) else find_case(outcome, notes.append, max_seconds=max_seconds)
+    if draws < 1:
+        raise InputError(f"{draws} draws: 1 or more were expected, such as 100")
+    if queries is not None and queries < 5:
+        raise InputError(f"{queries} queries: clip, file and a draw of each kind need 5 or more")
+    if queries is not None and 3 * draws + 2 > queries:
+        notes.append(f"{queries} queries: {(queries - 2) // 3} draws of each kind instead of {draws}")
+        draws = (queries - 2) // 3
+    told = found.record["victim"].get("fingerprint")
+    if told != victim.fingerprint:
+        notes.append(
+            f"this victim is not the one of the outcome: its fingerprint begins with {victim.fingerprint[:12]}, and "
+            f"{str(told)[:12]} was recorded; what the attack did to that one may be nothing to this one"
+        )
+    notes.extend(victim.warnings)
+    rate = victim.sample_rate
+    clean, changed = torch.from_numpy(found.clip.mono(rate)), torch.from_numpy(hear(found.file, rate))
+    if clean.shape != changed.shape:
+        raise ClipError(
+            f"{found.file} has {len(changed)} samples at {rate} Hz and the clip {found.clip.name} has {len(clean)}; "
+            "sounds of one length were expected"
+        )
+    change = changed - clean
+    if not bool(change.any()):
+        raise ClipError(f"{found.file} is {found.clip.name} unchanged; there is no change to compare noise with")
+    look = _Look(victim, found.threat, index_of(found.focus, victim.labels))
+    die = dice(f"controls/{seed}/{found.clip.fingerprint}", 1)[0]
+    before, after = look.at(clean), look.at(changed)
+    total, asked = 3 * draws + 2, 2
+    kinds = {}
+    block = round(BLOCK_SECONDS * rate)
+    for name, draw in (
+        ("shuffled in time", lambda: shuffled(change, die, block)),
+        ("random phase", lambda: same_spectrum(change, die)),
+        ("white noise", lambda: white(change, die)),
+    ):
+        answers, levels = [], []
+        for _ in range(draws):
+            if progress is not None:
+                progress(asked, total)
+            heard = _heard(found.clip, clean, draw(), float(change.norm()), rate)
+            answers.append(look.at(heard))
+            levels.append(snr_db(clean.numpy(), heard.numpy()))
+            asked += 1
+        kinds[name] = _summed(answers, levels, before, after)
+    drift = _drift(kinds, victim.labels)
+    rise = after.value - before.value
+    does = all(kind.chance <= CHANCE for kind in kinds.values()) if draws >= ENOUGH else None
+    return Control(
+        goal=str(found.record["goal"]),
+        focus=found.focus,
+        measure=look.measure(found.focus),
+        classes=look.classes,
+        clean=before,
+        attacked=after,
+        rise=rise,
+        moved={label: after.by_class[label] - before.by_class[label] for label in victim.labels},
+        snr_db=snr_db(clean.numpy(), changed.numpy()),
+        kinds=kinds,
+        drift=drift,
+        does_something=does,
+        verdict=_verdict(does, rise, look.measure(found.focus), kinds, drift, after.label),
+        queries=asked,
+        seed=seed,
+        file=str(found.file.absolute()),
+        clip=str(found.clip.path),
+        victim=victim.name,
+        warnings=tuple(dict.fromkeys(notes)),
+    )
+
+
+def shuffled(like: Tensor, die: torch.Generator, block: int) -> Tensor:
+    """Draw a sound (T,) of the same moments in another order: blocks of `block` samples, cross-faded over a quarter.
+
+    A sound of under eight such blocks is cut into eight shorter ones.
+    """
+    length = like.shape[-1]
+    block = max(1, min(block, length // 8))
+    fade = block // 4 * 2  # half of it on either side of a cut, and even
+    count = -(-length // block)
+    padded = torch.nn.functional.pad(like, (fade // 2, count * block - length + fade // 2))
+    ramp = torch.sin(torch.pi / 2 * (torch.arange(fade) + 0.5) / max(1, fade)) ** 2
+    window = torch.cat([ramp, torch.ones(block - fade), ramp.flip(0)]).to(like)
+    frames = padded.unfold(0, block + fade, block) * window
+    order = torch.randperm(count, generator=die)
+    where = torch.arange(count)[:, None] * block + torch.arange(block + fade)
+    mixed = torch.zeros_like(padded).index_add(0, where.flatten(), frames[order].flatten())
+    return mixed[fade // 2 : fade // 2 + length]
+
+
+class _Look:
+    """Asks the true victim about a sound, in the terms of a goal."""
+
+    def __init__(self, victim: Victim, threat: Threat, focus: int) -> None:
+        self._victim, self._threat, self._focus = victim, threat, focus
+        goal = threat.goal
+        self._margin = Maximise(goal.target, "scores").margin if isinstance(goal, Maximise) else goal.margin
+        self.classes = "probability"
+
+    def at(self, wave: Tensor) -> Asked:
+        """Ask about one wave (T,)."""
+        verdict = ask(self._victim, self._threat, wave[None], self._focus)
+        focus = torch.tensor([self._focus])
+        if verdict.probabilities is not None:
+            numbers = verdict.probabilities[0]
+            mine = float(numbers[self._focus])
+            value = 1 - mine if self._threat.goal.name == "untargeted" else mine
+        elif self._threat.goal.asks == "probabilities" and not isinstance(self._threat.goal, Maximise):
+            raise VictimError(f"the goal {self._threat.goal.name} asks for probabilities, and this victim has none")
+        elif self._victim.gives >= Gives.SCORES:
+            with torch.no_grad():
+                scores = self._victim.scores(wave[None]).double()
+            value = float(self._margin(scores, focus)[0])
+            self.classes = "score" if scores.ndim == 2 else "duels won"
+            numbers = scores[0] if scores.ndim == 2 else (duels_of(scores)[0] > 0).sum(1).double()
+        else:
+            self.classes = "share of the answers"
+            numbers = torch.nn.functional.one_hot(torch.tensor(verdict.index), len(self._victim.labels)).double()
+            value = float(verdict.reached)
+        by_class = dict(zip(self._victim.labels, numbers.double().tolist(), strict=True))
+        return Asked(verdict.label, verdict.reached, value, by_class)
+
+    def measure(self, focus: str) -> str:
+        """Say what `Asked.value` is."""
+        what = f"not {focus}" if self._threat.goal.name == "untargeted" else focus
+        if self.classes == "probability":
+            return f"probability of {what}"
+        return f"share of {what}" if self.classes == "share of the answers" else f"margin of {what}"
+
+
+def _heard(clip: Clip, clean: Tensor, noise: Tensor, size: float, rate: int) -> Tensor:
+    """Give what is heard of a clip's file with noise added, whose change is of the length `size` after rounding."""
+    if clip.sample_rate != rate:
+        band = passband(len(noise), rate, 0.9 * min(clip.sample_rate, rate) / 2)
+        noise = torch.fft.irfft(torch.fft.rfft(noise) * band, n=len(noise))
+    scale = size / max(float(noise.norm()), 1e-30)
+    for _ in range(8):  # rounding swallows what is fainter than a step of the file
+        heard = torch.from_numpy(clip.add((scale * noise).numpy(), rate).mono(rate))
+        got = float((heard - clean).norm())
+        if abs(got / size - 1) < 0.03:
+            break
+        scale *= min(2.0, max(0.5, size / got)) if got > 0 else 2.0
+    return heard
+
+
+def _summed(answers: Sequence[Asked], levels: Sequence[float], before: Asked, after: Asked) -> Draws:
+    from scipy.stats import binomtest
+
+    draws = len(answers)
+    hits = sum(one.reached for one in answers)
+    wilson = binomtest(hits, draws).proportion_ci(confidence_level=SURE, method="wilson")
+    as_good = sum((one.reached, one.value) >= (after.reached, after.value) for one in answers)
+    return Draws(
+        draws=draws,
+        snr_db=sum(levels) / draws,
+        hits=hits,
+        share=Estimate(hits / draws, float(wilson.low), float(wilson.high)),
+        rise=estimate([one.value - before.value for one in answers]),
+        as_good=as_good,
+        chance=(as_good + 1) / (draws + 1),
+        answers={label: count / draws for label, count in Counter(one.label for one in answers).most_common()},
+        moved={
+            label: estimate([one.by_class[label] - level for one in answers])
+            for label, level in before.by_class.items()
+        },
+    )
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Give the mean of some numbers and Student's 95 % interval for it, none of one number.
+
+    >>> estimate([1.0, 1.0, 1.0])
+    Estimate(mean=1.0, low=1.0, high=1.0)
+    """
+    from scipy.stats import t
+
+    count = len(values)
+    mean = math.fsum(values) / count
+    if count < 2:
+        return Estimate(mean, None, None)
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
+    half = float(t.ppf((1 + SURE) / 2, count - 1)) * spread
+    return Estimate(mean, mean - half, mean + half)
+
+
+def _drift(kinds: Mapping[str, Draws], labels: Sequence[str]) -> tuple[str, ...]:
+    """Name the classes that take more than an even share of what rises, under every kind of noise, the most first."""
+
+    def takes(kind: Draws, label: str) -> bool:
+        even = sum(max(0.0, one.mean) for one in kind.moved.values()) / (len(labels) - 1)
+        low = kind.moved[label].low
+        return low is not None and low > even
+
+    up = [label for label in labels if all(takes(kind, label) for kind in kinds.values())]
+    means = {label: sum(kind.moved[label].mean for kind in kinds.values()) for label in up}
+    return tuple(sorted(up, key=lambda label: -means[label]))
+
+
+def _verdict(
+    does: bool | None, rise: float, measure: str, kinds: Mapping[str, Draws], drift: Sequence[str], landed: str
+) -> str:
+    name, best = max(kinds.items(), key=lambda item: item[1].chance)
+    as_good = f"{best.as_good} of {best.draws} draws"
+    if does is None:
+        said = f"too few draws to tell: {ENOUGH} or more of each kind are needed. So far "
+        said += f"{name} of the same loudness does as much in {as_good}"
+    elif does:
+        said = f"does something: the {measure} rises by {rise:.3g}, and noise of the same loudness does as much in "
+        said += f"{as_good} at the most"
+        most = max(kind.rise.mean for kind in kinds.values())
+        if 0 < most < rise:
+            said += f"; {100 * most / rise:.0f} % of the rise is what noise does anyway"
+    else:
+        said = f"no more than noise: {name} of the same loudness does as much in {as_good}"
+    if not drift:
+        return f"{said}. Noise of every kind drifts toward no class in common."
+    toward = f"{said}. Noise drifts toward {', '.join(drift)}"
+    return f"{toward}, which the victim says of the file." if landed in drift[:1] else f"{toward}."
