@@ -25,7 +25,7 @@ from subterfuge.victim import Gives
 T = 512
 NEAR = 1.02
 """How many times the least change it may need on a linear victim, with the knobs of `FINE`."""
-FINE = HopSkipJump(starts=4, race=0, rounds=30, probes=100, genomes=1)
+FINE = HopSkipJump(starts=4, runners=1, race=1, rounds=32)
 
 
 def only_labels(victim: Toy) -> Toy:
@@ -52,7 +52,7 @@ def test_labels_lead_to_the_nearest_point_of_a_plane_in_the_waveform() -> None:
     victim, w = two_sided(T)
     clean = at_distance(tones(1, T), w, 40.0)
     least = float(-(clean.double() @ w)[0] / w.norm())
-    attack = dataclasses.replace(FINE, space="waveform", rounds=60)
+    attack = dataclasses.replace(FINE, space="waveform", rounds=62)
     oracle = search(attack, only_labels(victim), clean)
     assert least <= oracle.best_size[0] <= least * NEAR
 
@@ -65,7 +65,7 @@ def test_labels_lead_out_of_a_class_across_the_nearest_of_its_planes() -> None:
     scores = clean[0].double() @ weights.T
     said = int(scores.argmax())
     far = [float((scores[said] - scores[k]) / (weights[said] - weights[k]).norm()) for k in range(4) if k != said]
-    attack = dataclasses.replace(FINE, space="waveform", rounds=60)
+    attack = dataclasses.replace(FINE, space="waveform", rounds=62)
     oracle = search(attack, only_labels(victim), clean, goal=Untargeted(), focus=said)
     assert min(far) * (1 - 1e-5) <= oracle.best_size[0] <= sorted(far)[1] * NEAR
 
@@ -229,7 +229,7 @@ def test_a_silent_clip_is_searched_in_the_waveform() -> None:
     [
         ({"space": "phase"}, "space=phase is not known; cells or waveform"),
         ({"bands": 0}, "bands=0: 1 to 256"),
-        ({"genomes": 0}, "genomes=0: 1 or more"),
+        ({"patience": 0}, "patience=0: 1 or more"),
         ({"starts": 0}, "starts=0: 1 to"),
         ({"runners": 0}, "runners=0: 1 or more"),
         ({"race": -1}, "race=-1: 0 or more"),

@@ -1,4 +1,4 @@
-"""What a label-only search sees: whether a change met the goal, and how far one can be shrunk until it does not."""
+"""What a label-only search can ask: did a change meet the goal, how far can it be shrunk, and how far turned?"""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from subterfuge.oracle import Oracle
 
 FAINTEST = 1e-6
 """Parts of the clip's length (120 dB below it) at which shrinking ends."""
+ANGLES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Turns that are tried, in units of the last one that was taken."""
 
 
 class RowClosed(Exception):
@@ -58,6 +60,24 @@ class Labels:
             else:
                 lost = middle
         return self.inside(won * delta)
+
+    def turn(self, at: Tensor, ways: Tensor, angle: float) -> tuple[Tensor, float]:
+        """Turn a win (T,) toward unit vectors (W, T) at right angles, to where it shrinks most; give the angle too.
+
+        All turns are asked about at a slightly smaller size, those that win at a smaller one, until none does. Where
+        none wins at all, the change is given back with a smaller angle to try next.
+        """
+        angles = [scale * angle for scale in ANGLES if scale * angle < math.pi / 2]
+        tries = torch.cat([math.cos(a) * at + math.sin(a) * at.norm() * ways for a in angles])
+        left, size, step, best, kept = torch.arange(len(tries)), 0.998, 0.01, -1, 1.0
+        while len(left) and size > 0.05:
+            left = left[self(size * tries[left])]
+            if len(left):
+                best, kept = int(left[len(left) // 2]), size
+                size, step = size - step, 1.7 * step
+        if best < 0:
+            return at, max(angle / 2, 1e-3)
+        return self.shrink(kept * tries[best], 0.001, size / kept), min(angles[best // len(ways)], 1.0)
 
     def snr_db(self, delta: Tensor) -> float:
         """Give the level of the clip over a change (T,), in dB, at most 200."""

@@ -13,6 +13,8 @@ from subterfuge.attacks.noise import levels_db, white
 
 SHARES = (0.4, 0.6, 0.8, 1.0)
 """How much of another sound is mixed in."""
+KICKS_DB = (-12.0, -6.0, 0.0, 6.0)
+"""Levels of kicks, in dB below the change that is kicked."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Start:
     """A change that met the goal."""
 
     kind: str
-    """``last``, ``noise``, ``found``, ``other`` or ``filter``."""
+    """``last`` (the win that the file lost), ``noise``, ``found`` (a random genome), ``other`` or ``filter``."""
     delta: Tensor
 
 
@@ -38,6 +40,19 @@ def starts_of(
             continue
         met = labels(tries).nonzero()[:, 0].tolist()
         found += [Start(kind, labels.inside(tries[place])) for place in met[: 1 if kind in ("last", "noise") else 3]]
+    return _shrunk(labels, found)
+
+
+def kicked(labels: Labels, at: Tensor, genes: Tensor, draws: int, die: torch.Generator) -> list[Start]:
+    """Find wins at random around a win (T,), among random genomes louder and quieter than it; the quietest first."""
+    found: list[Start] = []
+    for db in KICKS_DB:
+        tries = at + at_level(genomes(genes, draws, die, quiet=True), db, float(at.norm()))
+        found += [Start("kick", labels.inside(tries[place])) for place in labels(tries).nonzero()[:2, 0].tolist()]
+    return _shrunk(labels, found)
+
+
+def _shrunk(labels: Labels, found: list[Start]) -> list[Start]:
     shrunk = [Start(start.kind, labels.shrink(start.delta, 0.05)) for start in found]
     return sorted(shrunk, key=lambda start: float(start.delta.norm()))
 
