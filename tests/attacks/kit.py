@@ -17,6 +17,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "quietest": {"starts": (float("inf"), 46.0, 46.0), "even": 1, "climb": 60, "resort": 2, "race": (10, 20, 30)},
     "pgd": {"steps": 30, "starts": 2},
     "hopskipjump": {"starts": 4, "runners": 2, "race": 1, "rounds": 7, "probes": 24},
+    "study-ga": {"population": 8, "offspring": 16, "generations": 12, "sd": 0.3},
 }
 """Knobs with which an attack is quick on a toy; an attack that is not named here runs as it comes."""
 

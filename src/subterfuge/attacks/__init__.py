@@ -20,11 +20,24 @@ from subterfuge.attacks.hopskipjump import HopSkipJump
 from subterfuge.attacks.noise import Noise
 from subterfuge.attacks.pgd import PGD
 from subterfuge.attacks.quietest import Quietest
+from subterfuge.attacks.study_ga import StudyGA
 from subterfuge.errors import AttackError, nearest
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
 
-__all__ = ["ATTACKS", "PGD", "Attack", "Cells", "HopSkipJump", "Noise", "Quietest", "climbs", "knobs_of", "make_attack"]
+__all__ = [
+    "ATTACKS",
+    "PGD",
+    "Attack",
+    "Cells",
+    "HopSkipJump",
+    "Noise",
+    "Quietest",
+    "StudyGA",
+    "climbs",
+    "knobs_of",
+    "make_attack",
+]
 
 
 class Attack(Protocol):
@@ -45,6 +58,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "cells": Cells,
     "hopskipjump": HopSkipJump,
     "noise": Noise,
+    "study-ga": StudyGA,
 }
 """From the name on the command line to the attack; the contract tests and the tables follow from it."""
 
