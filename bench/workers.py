@@ -1,8 +1,8 @@
 """Clips a second of a Python victim in one process and in several: one that waits, and one that computes.
 
-The first sleeps 20 ms a clip, as a service would make it wait; the second computes the study's 25 features with librosa
-on one thread. Each way is asked one population of 32 clips of 3 s at 44.1 kHz a round; the median of the rounds is told,
-and how long the processes take to begin.
+The first sleeps 20 ms a clip, as a service would make it wait; the second computes the 25 features of the study with
+librosa on one thread. Each way is asked one population of 32 clips of 3 s at 44.1 kHz a round; the median of the rounds
+is told, and how long the processes take to begin.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Square:
 
     queries: int = 5000
     """Of one clip; the patch shrinks along them."""
-    patch: float = 0.1
+    patch: float = 0.25
     """Part of the grid that the first patches take."""
     start_db: float = 42.0
     """First energy, in dB below the clip; a limit may allow less."""
