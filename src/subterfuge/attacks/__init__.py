@@ -17,9 +17,11 @@ from torch import Tensor
 
 from subterfuge.attacks.cells import Cells
 from subterfuge.attacks.hopskipjump import HopSkipJump
+from subterfuge.attacks.kenansville import Kenansville
 from subterfuge.attacks.noise import Noise
 from subterfuge.attacks.pgd import PGD
 from subterfuge.attacks.quietest import Quietest
+from subterfuge.attacks.square import Square
 from subterfuge.attacks.study_ga import StudyGA
 from subterfuge.errors import AttackError, nearest
 from subterfuge.oracle import Oracle, Seeks
@@ -31,8 +33,10 @@ __all__ = [
     "Attack",
     "Cells",
     "HopSkipJump",
+    "Kenansville",
     "Noise",
     "Quietest",
+    "Square",
     "StudyGA",
     "climbs",
     "knobs_of",
@@ -59,6 +63,8 @@ ATTACKS: dict[str, type[Attack]] = {
     "hopskipjump": HopSkipJump,
     "noise": Noise,
     "study-ga": StudyGA,
+    "square": Square,
+    "kenansville": Kenansville,
 }
 """From the name on the command line to the attack; the contract tests and the tables follow from it."""
 
