@@ -1,13 +1,13 @@
 """The quietest change that wins, from labels alone: along the boundary by the labels of probes around it.
 
 HopSkipJump (Chen, Jordan, Wainwright 2020, https://arxiv.org/abs/1904.02144): from a loud change that wins, shrink to
-the boundary, estimate the boundary's normal there from the labels of random probes (eq. 12, less their mean, eq. 16),
-move along it, shrink again. Three things differ. The probes come from a genome of time-frequency cells (QEBA, Li et
-al. 2020, https://arxiv.org/abs/2005.14137). They all have the energy of the change in hand, so that labels tell of its
-direction alone; where few of them win, they are drawn a little further out. And the move is a turn in the plane of the
+the boundary, estimate its normal there (the mean of random probes, each weighted by its label less the mean label),
+move along it, shrink again. Four things differ. The probes come from a genome of time-frequency cells (QEBA, Li et al.
+2020, https://arxiv.org/abs/2005.14137). They all have the energy of the change in hand, so that labels tell of its
+direction alone; where few of them win, they are drawn a little further out. The move is a turn in the plane of the
 change and the normal, in which the quietest point of a flat boundary lies (SurFree, Maho et al. 2021,
-https://arxiv.org/abs/2011.12807); of several angles that one is kept that can be shrunk most. A walk that stalls is
-kicked and begins anew.
+https://arxiv.org/abs/2011.12807); of several angles that one is kept that can be shrunk most. And a walk that stalls
+is kicked and begins anew.
 """
 
 from __future__ import annotations
@@ -74,30 +74,32 @@ class HopSkipJump:
         """Search for each row in turn."""
         for row in range(len(clean)):
             loudness = float(clean[row].norm()) or 0.1 * math.sqrt(clean.shape[1])
-            oracle.findings[row].update(start=None, steps=[])
+            oracle.findings[row].update(start=None, steps=[], note=None)
             try:
                 self._search(Labels(oracle, row, loudness), clean[row], dice[row])
             except RowClosed:
                 pass
             finally:
                 if not oracle.won[row]:
-                    oracle.findings[row]["start"] = f"the target was never seen in {oracle.queries[row]} queries"
+                    oracle.findings[row]["note"] = f"the target was never seen in {oracle.queries[row]} queries"
 
     def _search(self, labels: Labels, clean: Tensor, die: torch.Generator) -> None:
         findings = labels.oracle.findings[labels.row]
         genes = genes_of(clean, labels.oracle.sample_rate, self.bands, die)
         runners = starts_of(labels, clean, genes, self.starts, self.runners, die)
+        queries = labels.oracle.queries[labels.row]
+        told = [{"kind": each.kind, "snr_db": labels.snr_db(each.delta), "queries": queries} for each in runners]
+        findings["start"] = told[0] if told else None
         at, left, turn = None, self.rounds, 0
         while left > 0 and (runners or turn):
             space = space_of(genes if self.space == "cells" else None, clean)
             ends: list[Tensor] = []
-            for start in runners[: self.runners]:
+            for place, start in enumerate(runners[: self.runners]):
                 end, used = self._walk(labels, space, start.delta, min(self.race, left), die)
                 left -= used
-                if not turn and (not ends or end.norm() < min(each.norm() for each in ends)):
-                    about = {"kind": start.kind, "snr_db": labels.snr_db(start.delta)}
-                    findings["start"] = {**about, "queries": labels.oracle.queries[labels.row]}
                 ends.append(end)
+                if not turn and min(ends, key=length) is end:
+                    findings["start"] = told[place]
             if ends:
                 end, used = self._walk(labels, space, min(ends, key=length), left, die)
                 left -= used
