@@ -24,7 +24,7 @@ from subterfuge.victim import Gives
 
 T = 512
 NEAR = 1.05
-"""How many times the least change it may need on a linear victim, with the knobs of `FINE`; it reaches 1.004 to 1.02."""
+"""Times the least change that it may need on a linear victim, with the knobs of `FINE`; it reaches 1.004 to 1.02."""
 FINE = HopSkipJump(starts=4, runners=1, race=1, rounds=32, patience=1000)
 
 
