@@ -18,6 +18,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "pgd": {"steps": 30, "starts": 2},
     "hopskipjump": {"starts": 4, "runners": 2, "race": 1, "rounds": 7, "probes": 24},
     "study-ga": {"population": 8, "offspring": 16, "generations": 12, "sd": 0.3},
+    "evolution": {"bands": 8, "finest": 8, "queries": 160, "scout": 3},
+    "nes": {"bands": 8, "finest": 16, "queries": 150},
     "square": {"queries": 120, "grow_every": 5, "grow_db": 3.0},
     "kenansville": {"beyond": 60},
 }

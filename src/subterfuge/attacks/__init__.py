@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from subterfuge.attacks.cells import Cells
+from subterfuge.attacks.evolution import Evolution
 from subterfuge.attacks.hopskipjump import HopSkipJump
 from subterfuge.attacks.kenansville import Kenansville
+from subterfuge.attacks.nes import NES
 from subterfuge.attacks.noise import Noise
 from subterfuge.attacks.pgd import PGD
 from subterfuge.attacks.quietest import Quietest
@@ -29,9 +31,11 @@ from subterfuge.victim import Gives
 
 __all__ = [
     "ATTACKS",
+    "NES",
     "PGD",
     "Attack",
     "Cells",
+    "Evolution",
     "HopSkipJump",
     "Kenansville",
     "Noise",
@@ -60,6 +64,8 @@ ATTACKS: dict[str, type[Attack]] = {
     "quietest": Quietest,
     "pgd": PGD,
     "cells": Cells,
+    "evolution": Evolution,
+    "nes": NES,
     "hopskipjump": HopSkipJump,
     "noise": Noise,
     "study-ga": StudyGA,
