@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -273,27 +273,62 @@ class Oracle:
             BudgetSpent: no row may ask any more.
             VictimError: the victim died, or answered nonsense.
         """
-        where = torch.tensor([row])
         margins, hills = [], []
+        for wave, answer, margin in self._asked(deltas, row):
+            margins.append(margin)
+            hills.append(self._hill(wave, answer, torch.tensor([row]).expand(len(wave)), hill).cpu())
+        if not margins:
+            return torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
+        return torch.cat(margins), torch.cat(hills)
+
+    def answers(self, deltas: Tensor, row: int) -> tuple[Tensor, Tensor]:
+        """Ask as `population` does: the margins (p,) and all that the victim scores, (p, K) or (p, K, K), float64.
+
+        Where the goal reads probabilities these are their logarithms, which bend less. `margin_of` makes margins of
+        such answers, so an attack can model them, every class by itself, and see the goal's margin of its model.
+
+        Raises:
+            BudgetSpent: no row may ask any more.
+            VictimError: the victim died, or answered nonsense.
+        """
+        margins, answers = [], []
+        for _, answer, margin in self._asked(deltas, row):
+            margins.append(margin)
+            answers.append(self._straight(answer).double().cpu())
+        if not margins:
+            return torch.zeros(0, dtype=torch.float64), torch.zeros(0, len(self.labels), dtype=torch.float64)
+        return torch.cat(margins), torch.cat(answers)
+
+    def margin_of(self, answer: Tensor, row: int) -> Tensor:
+        """Give the margins (P,) that answers as `answers` gives them would have. No query; differentiable."""
+        focus = self._focus[row].cpu().expand(len(answer))
+        goal = self._threat.goal
+        return goal.margin(answer.softmax(-1) if goal.asks == "probabilities" else answer, focus)
+
+    def _straight(self, answer: Tensor) -> Tensor:
+        if self._threat.goal.asks != "probabilities":
+            return answer
+        return answer.double().clamp_min(1e-300).log()
+
+    def _asked(self, deltas: Tensor, row: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Ask about changes, some at a time; give waves, answers and margins of each part."""
+        where = torch.tensor([row])
         batch = BATCH if self._threat.budget.seconds is None else 1
         for first in range(0, len(deltas), batch):
             if not len(self._chosen(where)):
-                break
+                return
             left = self._threat.budget.queries
             chunk = deltas[first : first + batch][: None if left is None else left - self.queries[row]]
             rows = where.expand(len(chunk))
             with torch.no_grad():
                 admitted = self.admit(chunk, rows)
                 wave = self._clean[rows] + admitted
-                margin, height = self._margin(wave, rows, hill)
+                answer = self._answer(wave)
+                margin = self._threat.goal.margin(answer, self._focus[rows]).double()
             self.queries[row] += len(chunk)
             for place in range(len(chunk)):
                 self._remember(admitted[place : place + 1], margin[place : place + 1], where)
-            margins.append(margin.cpu())
-            hills.append(height.cpu())
-        if not margins:
-            return torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
-        return torch.cat(margins), torch.cat(hills)
+            yield wave, answer, margin.cpu()
 
     def gradient(self, delta: Tensor, rows: Tensor | None = None, *, pull: bool = False) -> tuple[Tensor, Tensor]:
         """Ask one gradient a row: the margin of each candidate, float64 (n,), and its slope, shape (n, T).
@@ -350,7 +385,7 @@ class Oracle:
         full[rows] = delta
         return full
 
-    def _margin(self, wave: Tensor, rows: Tensor, hill: Hill = "pull") -> tuple[Tensor, Tensor]:
+    def _answer(self, wave: Tensor) -> Tensor:
         goal = self._threat.goal
         answer = answer_for(goal, self._victim, wave, labels_only=self._labels_only)
         if answer is None:
@@ -363,14 +398,22 @@ class Oracle:
             )
         if not bool(torch.isfinite(answer).all()):
             raise VictimError("the victim answered NaN or infinite scores, where finite ones were expected")
-        focus = self._focus[rows]
+        return answer
+
+    def _margin(self, wave: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        answer, focus = self._answer(wave), self._focus[rows]
+        return self._threat.goal.margin(answer, focus).double(), self._threat.goal.pull(answer, focus).double()
+
+    def _hill(self, wave: Tensor, answer: Tensor, rows: Tensor, hill: Hill) -> Tensor:
+        goal, focus = self._threat.goal, self._focus[rows]
         chances = None
         if hill == "odds" and not self._labels_only:
-            chances = answer if goal.asks == "probabilities" else self._chances(wave, answer)
+            with torch.no_grad():
+                chances = answer if goal.asks == "probabilities" else self._chances(wave, answer)
         if chances is None:
-            return goal.margin(answer, focus).double(), goal.pull(answer, focus).double()
+            return goal.pull(answer, focus).double()
         odds = log_odds(chances, focus).double()
-        return goal.margin(answer, focus).double(), -odds if goal.name == "untargeted" else odds
+        return -odds if goal.name == "untargeted" else odds
 
     def _chances(self, wave: Tensor, answer: Tensor) -> Tensor | None:
         if self._victim.kind is Kind.LOG_PROBABILITY:  # no second question to a victim that is paid by the query

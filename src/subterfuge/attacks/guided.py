@@ -1,0 +1,204 @@
+"""The smallest change that wins, from scores alone: slopes of every score along directions that sounds suggest.
+
+Zeroth-order search with a prior on the directions (in the spirit of Cheng et al. 2019,
+https://arxiv.org/abs/1906.06919), but the prior is the sound itself: the gradients of the mean log energies of its
+bands, see `_guided_compass`. One query along each gives the slopes of every score, and so a linear model of the
+victim's whole answer. Then sequential quadratic programming: to the least change that wins by the model, from small
+steps to the whole way; tries that lose are mended with the same slopes and the answers that they got.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from subterfuge.attacks._guided_compass import Compass, orthonormal
+from subterfuge.attacks._guided_model import Model
+from subterfuge.attacks.knobs import expect
+from subterfuge.errors import AttackError
+from subterfuge.oracle import Oracle, Seeks
+from subterfuge.victim import Gives
+
+STAYS = (0.0, 0.3, 1.0, 3.0, 10.0, 40.0)
+"""How much a step is held back, from not at all to nearly wholly."""
+CLIMBS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Lengths of the steps that are tried before a win, in strides."""
+FINEST_DB = 75.0
+"""Probes are no quieter than this below the clip: rounding in the file is not far below."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guided:
+    """Least energy that meets the goal, or the largest margin inside a limit, by slopes along band energies."""
+
+    starts: tuple[float, ...] = (math.inf, 46.0, 40.0)
+    """Noise of each start, in dB below the clip; infinity is no noise."""
+    bands: int = 32
+    """Mel bands whose mean log energies give directions."""
+    strays: int = 2
+    """Directions of white noise beside them."""
+    stride_db: float = 36.0
+    """The first step of a climb, in dB below the clip."""
+    probe_db: float = 55.0
+    """Of a probe before the first win, in dB below the clip; after it, `probe` times the change."""
+    probe: float = 0.1
+    mends: int = 3
+    """How often tries that lost are mended."""
+    over: float = 0.02
+    """How far past the goal a climb aims, in standard deviations of the scores."""
+    rounds: int = 60
+    """Most steps of a start."""
+    patience: int = 5
+    """Steps without a gain of 0.05 dB after which a start ends."""
+    needs: ClassVar[Gives] = Gives.SCORES
+    seeks: ClassVar[Seeks] = "quiet"
+    climbs: ClassVar[bool] = True
+    says: ClassVar[str] = "the smallest change that wins, by the scores' slopes along band energies (black box: scores)"
+
+    def __post_init__(self) -> None:
+        for knob, least, most in (
+            ("bands", 1, 256),
+            ("strays", 0, 1000),
+            ("stride_db", 0, 150),
+            ("probe_db", 0, 150),
+            ("probe", 1e-4, 1),
+            ("mends", 0, 100),
+            ("over", 0, 100),
+            ("rounds", 1, math.inf),
+            ("patience", 0, math.inf),
+        ):
+            expect("guided", knob, getattr(self, knob), least, most)
+        for db in self.starts:
+            if not 0 <= db <= math.inf:
+                raise AttackError(f"guided starts={db:g}: 0 or more (dB below the clip) was expected")
+
+    def __call__(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator]) -> None:
+        """Search for each row in turn, from each start in turn."""
+        for row in range(len(clean)):
+            walk = Walk(self, oracle, clean[row], row, dice[row])
+            for db in self.starts:
+                if not walk.from_(db):
+                    break
+
+
+class Walk:
+    """One row's search."""
+
+    def __init__(self, knobs: Guided, oracle: Oracle, clean: Tensor, row: int, die: torch.Generator) -> None:
+        self.knobs, self.oracle, self.clean, self.row, self.die = knobs, oracle, clean, row, die
+        self.loud = float(clean.norm())
+        self.compass = Compass.of(len(clean), oracle.sample_rate, knobs.bands)
+        self.delta = torch.zeros_like(clean)
+        self.told: list[dict[str, float]] = []
+        oracle.findings[row]["starts"] = self.told
+
+    def from_(self, noise_db: float) -> bool:
+        """Walk from the clip with noise, or from the win that the file lost; say whether there is budget left."""
+        self.delta = self.oracle.start[self.row].clone()
+        if noise_db < math.inf:
+            self.delta = self.delta + self._noise() * self._size(noise_db)
+        self.delta = self._inside(self.delta[None])[0]
+        self.quiet, self.highest, stale, stride = math.inf, -math.inf, 0, self._size(self.knobs.stride_db)
+        began, going = self.oracle.queries[self.row], True
+        for _ in range(self.knobs.rounds):
+            before = self.quiet, self.highest
+            going = self._step(stride)
+            if not going:
+                break
+            gained = self.quiet < 0.994 * before[0] or (math.isinf(self.quiet) and self.highest > before[1])
+            stride *= 1.0 if gained else 0.25
+            stale = 0 if gained else stale + 1
+            if stale > self.knobs.patience:
+                break
+        snr_db = 20 * math.log10(self.loud / self.quiet) if 0 < self.quiet < math.inf else math.nan
+        spent = self.oracle.queries[self.row] - began
+        self.told.append({"noise_db": noise_db, "snr_db": snr_db, "margin": self.highest, "queries": spent})
+        return going
+
+    def _step(self, stride: float) -> bool:
+        """Measure slopes here, try steps, keep the best; say whether there is budget left."""
+        oracle, row, knobs = self.oracle, self.row, self.knobs
+        won = self.quiet < math.inf
+        probe = max(knobs.probe * self.quiet, self._size(FINEST_DB)) if won else self._size(knobs.probe_db)
+        basis = self._basis()
+        asked = torch.cat([self.delta[None], self.delta + probe * basis])
+        margins, answers = oracle.answers(asked, row)
+        if len(margins) < len(asked):
+            return False
+        self._keep(asked[:1], margins[:1])
+        place = (basis @ self.delta).double()
+        model = Model(
+            answers[0], (answers[1:] - answers[0]) / probe, place, lambda answer: oracle.margin_of(answer, row)
+        )
+        needed = float(oracle.needed[row]) if math.isfinite(float(oracle.needed[row])) else 0.0
+        spread = float(answers[0].std())
+        tolerance = 1e-4 * spread
+        if oracle.seeks == "margin":
+            _, slope = model.margin(place)
+            uphill = slope / slope.norm().clamp_min(1e-30)
+            ways = [scale * stride * uphill for scale in CLIMBS]
+        elif float(margins[0]) > needed:
+            ways = [model.least(stay, needed + 2 * tolerance, tolerance) - place for stay in STAYS]
+        else:
+            bar = needed + knobs.over * spread + tolerance
+            there = model.least(1e4, bar, tolerance) - place
+            length = float(there.norm())
+            ways = [there * min(1.0, scale * stride / max(length, 1e-30)) for scale in CLIMBS]
+            ways += [model.least(stay, bar, tolerance) - place for stay in (0.3, 3.0)]
+        tries = self._inside(self.delta + torch.stack(ways).to(basis.dtype) @ basis)
+        here = self.delta
+        for mend in range(knobs.mends + 1):
+            margins, answers = oracle.answers(tries, row)
+            if len(margins) < len(tries):
+                return False
+            self._keep(tries, margins)
+            if oracle.seeks == "margin" or mend == knobs.mends:
+                break
+            mended = []
+            for at, margin, answer in zip(tries, margins.tolist(), answers, strict=True):
+                if margin > needed or self.quiet == math.inf:
+                    continue
+                there = place + (basis @ (at - here)).double()
+                bar = needed + max(tolerance, 0.15 * (needed - margin)) + tolerance
+                step = model.at(answer, there).least(1e4, bar, tolerance) - there
+                other = at + step.to(basis.dtype) @ basis
+                if float(other.norm()) < 0.999 * self.quiet:
+                    mended.append(other)
+            if not mended:
+                break
+            tries = self._inside(torch.stack(mended))
+        return True
+
+    def _basis(self) -> Tensor:
+        """Give the directions to ask about here: of the bands, some of noise, and the change so far; shape (G, T)."""
+        rows = [self.compass.directions(self.clean + self.delta)]
+        rows += [self._noise()[None] for _ in range(self.knobs.strays)]
+        length = self.delta.norm()
+        if float(length) > 0:
+            rows.append(self.delta[None] / length)
+        return orthonormal(torch.cat(rows))
+
+    def _keep(self, deltas: Tensor, margins: Tensor) -> None:
+        """Move to the quietest win, or, before one, to the largest margin."""
+        sizes = torch.where(margins > self.oracle.needed[self.row], deltas.norm(dim=1).double(), math.inf)
+        best = int(sizes.argmin()) if self.oracle.seeks == "quiet" else 0
+        if self.oracle.seeks == "quiet" and float(sizes[best]) < self.quiet:
+            self.quiet, self.delta = float(sizes[best]), deltas[best].clone()
+        if self.quiet == math.inf and float(margins.max()) > self.highest:
+            self.delta = deltas[int(margins.argmax())].clone()
+        self.highest = max(self.highest, float(margins.max()))
+
+    def _inside(self, deltas: Tensor) -> Tensor:
+        return self.oracle.project(deltas, torch.tensor([self.row]).expand(len(deltas)))
+
+    def _noise(self) -> Tensor:
+        noise: Tensor = torch.randn(self.clean.shape, generator=self.die).to(self.clean)
+        return noise / noise.norm()
+
+    def _size(self, below_db: float) -> float:
+        return self.loud * 10 ** (-below_db / 20)
