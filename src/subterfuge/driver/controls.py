@@ -34,6 +34,8 @@ CHANCE = 0.05
 """The attack does something where, by every kind of noise, it would come about by chance less often than this."""
 ENOUGH = 19
 """Draws of a kind with which a chance of 1 in 20 can be told."""
+NEARLY = 0.99
+"""The part of the attack's rise that counts as doing as much."""
 SURE = 0.95
 """Of the intervals."""
 
@@ -73,7 +75,7 @@ class Draws:
     rise: Estimate
     """By how much the measure rises above the clean clip's, with Student's interval."""
     as_good: int
-    """Draws that do as much as the attack: they meet the goal as it does, with as large a measure."""
+    """Draws that do as much as the attack: they meet the goal if it does, and rise by 99 % of its rise or more."""
     chance: float
     """(as_good + 1) / (draws + 1): how often noise of this kind does as much as the attack, at the most."""
     answers: Mapping[str, float]
@@ -283,13 +285,18 @@ def _heard(clip: Clip, clean: Tensor, noise: Tensor, size: float, rate: int) -> 
     if clip.sample_rate != rate:
         band = passband(len(noise), rate, 0.9 * min(clip.sample_rate, rate) / 2)
         noise = torch.fft.irfft(torch.fft.rfft(noise) * band, n=len(noise))
-    scale = size / max(float(noise.norm()), 1e-30)
-    for _ in range(8):  # rounding swallows what is fainter than a step of the file
-        heard = torch.from_numpy(clip.add((scale * noise).numpy(), rate).mono(rate))
-        got = float((heard - clean).norm())
-        if abs(got / size - 1) < 0.03:
+    scale, low, high = size / max(float(noise.norm()), 1e-30), 0.0, math.inf
+    nearest, heard = math.inf, clean
+    for _ in range(10):  # rounding swallows what is fainter than a step of the file: the size then jumps with the scale
+        here = torch.from_numpy(clip.add((scale * noise).numpy(), rate).mono(rate))
+        got = float((here - clean).norm())
+        off = abs(math.log(got / size)) if got > 0 else math.inf
+        if off < nearest or nearest == math.inf:
+            nearest, heard = off, here
+        if off < 0.03:
             break
-        scale *= min(2.0, max(0.5, size / got)) if got > 0 else 2.0
+        low, high = (scale, high) if got < size else (low, scale)
+        scale = math.sqrt(low * high) if low > 0 and high < math.inf else scale * (2.0 if got < size else 0.5)
     return heard
 
 
@@ -299,7 +306,14 @@ def _summed(answers: Sequence[Asked], levels: Sequence[float], before: Asked, af
     draws = len(answers)
     hits = sum(one.reached for one in answers)
     wilson = binomtest(hits, draws).proportion_ci(confidence_level=SURE, method="wilson")
-    as_good = sum((one.reached, one.value) >= (after.reached, after.value) for one in answers)
+    rise = after.value - before.value
+
+    def as_much(one: Asked) -> bool:
+        if one.reached != after.reached:
+            return one.reached
+        return one.value - before.value >= (NEARLY * rise if rise > 0 else rise)
+
+    as_good = sum(as_much(one) for one in answers)
     return Draws(
         draws=draws,
         snr_db=sum(levels) / draws,
@@ -357,6 +371,9 @@ def _verdict(
     elif does:
         said = f"does something: the {measure} rises by {rise:.3g}, and noise of the same loudness does as much in "
         said += f"{as_good} at the most"
+        often, hits = max((kind.hits / kind.draws, kind.hits) for kind in kinds.values())
+        if often >= 0.5:
+            said += f", though {hits} of {best.draws} meet the goal too"
         most = max(kind.rise.mean for kind in kinds.values())
         if 0 < most < rise:
             said += f"; {100 * most / rise:.0f} % of the rise is what noise does anyway"

@@ -256,7 +256,7 @@ class _Bill:
         self.out_of_time |= oracle.out_of_time
 
     def rest(self, threat: Threat) -> Threat:
-        """Give the threat with what is left of the budget, a last question at the least."""
+        """Give the threat with what is left of the budget; the race leaves something of it, and `spent` is asked."""
         seconds = self._budget.seconds
         queries, gradients = self._left("queries", self.queries), self._left("gradients", self.gradients)
         return replace(
@@ -311,9 +311,9 @@ def _race(
 ) -> tuple[list[Clip], int]:
     """Ask a query about each beginning, with a fifth of the budget at the most; give the best, and how many ran."""
     tries, most = TRIES[method.needs], threat.budget.queries
-    ran = min(len(made), max(1, len(made) if most is None else most // 5))
+    ran = len(made) if most is None else min(len(made), most // 5)
     rate = victim.sample_rate
-    if len(made) == 1:
+    if ran < 2:
         return [_clip(made[0], rate, made.name)], 0
     nothing = _clip(torch.zeros(made.samples), rate, made.name)
     search = _search(nothing, victim, threat, method, focus, seed, progress)
