@@ -53,7 +53,7 @@ class Compass:
         return torch.cat([(energy + floor).log().mean(1), centre.mean()[None], width.mean()[None]])
 
     def directions(self, wave: Tensor) -> Tensor:
-        """Give the gradient of each statistic at a wave (T,), made of length 1, shape (S, T); flat ones are left out."""
+        """Give each statistic's gradient at a wave (T,), made of length 1, shape (S, T); flat ones are left out."""
         x = wave.detach().clone().requires_grad_()
         read = self.read(x)
         rows: Tensor = torch.autograd.grad(read, x, torch.eye(len(read)), is_grads_batched=True)[0]

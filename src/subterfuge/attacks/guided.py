@@ -197,8 +197,9 @@ class Walk:
         return self.oracle.project(deltas, torch.tensor([self.row]).expand(len(deltas)))
 
     def _noise(self) -> Tensor:
-        noise: Tensor = torch.randn(self.clean.shape, generator=self.die).to(self.clean)
-        return noise / noise.norm()
+        noise = torch.randn(self.clean.shape, generator=self.die).to(self.clean)
+        unit: Tensor = noise / noise.norm()
+        return unit
 
     def _size(self, below_db: float) -> float:
         return self.loud * 10 ** (-below_db / 20)
