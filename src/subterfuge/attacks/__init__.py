@@ -17,6 +17,7 @@ from torch import Tensor
 
 from subterfuge.attacks.cells import Cells
 from subterfuge.attacks.evolution import Evolution
+from subterfuge.attacks.guided import Guided
 from subterfuge.attacks.hopskipjump import HopSkipJump
 from subterfuge.attacks.kenansville import Kenansville
 from subterfuge.attacks.nes import NES
@@ -25,6 +26,7 @@ from subterfuge.attacks.pgd import PGD
 from subterfuge.attacks.quietest import Quietest
 from subterfuge.attacks.square import Square
 from subterfuge.attacks.study_ga import StudyGA
+from subterfuge.attacks.substitute import Substitute
 from subterfuge.errors import AttackError, nearest
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
@@ -36,12 +38,14 @@ __all__ = [
     "Attack",
     "Cells",
     "Evolution",
+    "Guided",
     "HopSkipJump",
     "Kenansville",
     "Noise",
     "Quietest",
     "Square",
     "StudyGA",
+    "Substitute",
     "climbs",
     "knobs_of",
     "make_attack",
@@ -63,10 +67,12 @@ class Attack(Protocol):
 ATTACKS: dict[str, type[Attack]] = {
     "quietest": Quietest,
     "pgd": PGD,
+    "guided": Guided,
     "cells": Cells,
     "evolution": Evolution,
     "nes": NES,
     "hopskipjump": HopSkipJump,
+    "substitute": Substitute,
     "noise": Noise,
     "study-ga": StudyGA,
     "square": Square,
