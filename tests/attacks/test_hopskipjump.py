@@ -121,6 +121,15 @@ def test_another_sound_is_a_start_where_noise_and_genomes_find_none() -> None:
     assert helped.snr_db(helped.best)[0] > -20 * math.log10(0.6 * math.sqrt(2))  # the mixture that won had 0.6 of it
 
 
+def test_a_sound_that_is_given_is_tried_also_where_noise_wins() -> None:
+    victim, clean, other = only_labels(bands(T)), dark(1, T), tones(1, T, seed=9)
+    attack = dataclasses.replace(quick("hopskipjump"), runners=1)
+    alone = search(attack, victim, clean).findings[0]["start"]
+    given = search(attack, victim, clean, others=other).findings[0]["start"]
+    assert alone["kind"] == "noise"
+    assert given["queries"] >= alone["queries"] + 5  # four mixtures and the filtered clip
+
+
 def test_what_it_found_is_told_in_plain_json() -> None:
     victim, clean = bands(T), dark(1, T)
     oracle = search(quick("hopskipjump"), only_labels(victim), clean)

@@ -31,15 +31,17 @@ def starts_of(
 ) -> list[Start]:
     """Find changes of a clip (T,) that meet the goal, the quietest after a coarse shrinking first.
 
-    Rising white noise, then genomes at random, rising, then other sounds: the later ones only until `enough` starts
-    are there. Empty where none was found.
+    Rising white noise, then genomes at random, rising, until `enough` starts are there; then the other sounds, each
+    once. Empty where none was found.
     """
     found: list[Start] = []
     for kind, tries in _tries(labels, clean, genes, draws, die):
-        if len(found) >= enough or (kind in ("last", "noise") and any(start.kind == kind for start in found)):
+        if kind in ("last", "noise", "found") and len(found) >= enough:
+            continue
+        if kind in ("last", "noise") and any(start.kind == kind for start in found):
             continue
         met = labels(tries).nonzero()[:, 0].tolist()
-        found += [Start(kind, labels.inside(tries[place])) for place in met[: 1 if kind in ("last", "noise") else 3]]
+        found += [Start(kind, labels.inside(tries[place])) for place in met[: 3 if kind == "found" else 1]]
     return _shrunk(labels, found)
 
 
