@@ -62,14 +62,14 @@ class Slope:
         if line.climbing:  # inside the limit, whose projection would hide a part of the slope
             point = 0.9 * point
         rises = fill.rises(fill.by_roots(point[None, : fill.genes]))
-        pairs = self.pairs or math.ceil(fill.genes / 2)
+        pairs = min(self.pairs, fill.genes)
         moves = draws(pairs, fill.genes, self.die)
         around = torch.cat([rises + self.nudge_db * moves, rises - self.nudge_db * moves])
         roots = torch.cat([point[None, : fill.genes], fill.roots(fill.by_rises(around))])
         margin, pull, _ = line.ask(space.changes(torch.cat([roots, point[fill.genes :].expand(len(roots), -1)], 1)))
         hill = margin if won else pull
         up, down = hill[1 : 1 + pairs], hill[1 + pairs :]
-        fresh = ((up - down)[:, None] * moves).sum(0) / (2 * self.nudge_db * min(pairs, fill.genes))
+        fresh = ((up - down)[:, None] * moves).sum(0) / (2 * self.nudge_db * pairs)
         kept = self.along is not None and len(self.along) == len(fresh)
         self.along = fresh if not kept else self.memory * self.along + (1 - self.memory) * fresh  # type: ignore[operator]
         return float(hill[0])

@@ -84,7 +84,7 @@ class Evolution:
             return
         point, won = look
         if self.scout:
-            slope, watch = Slope(0, 1.0, 0.5, die), Watch(line, "scout", "snr_db" if won else "hill", 3, thin=1)
+            slope, watch = Slope(24, 1.0, 0.4, die), Watch(line, "scout", "snr_db" if won else "hill", 3, thin=1)
             start = point if won or line.climbing else torch.zeros_like(point)
             point, won = follow(line, space, start, slope, won=won, rounds=self.scout, watch=watch)
             watch.ended("the scouts are back")

@@ -36,13 +36,13 @@ class NES:
     """Bands of equal width in mel, one number each; twice as many where it stands still."""
     finest: int = 96
     """Most bands."""
-    pairs: int = 0
-    """Antithetic pairs of a slope; 0 for half of the numbers (in `waveform`: 24)."""
+    pairs: int = 24
+    """Antithetic pairs of a slope; in `cells` at most one a number."""
     nudge_db: float = 1.0
     """Draws' spread in a band's mean log energy."""
     draw_db: float = 50.0
     """Draws' level in `waveform`, in dB below the clip."""
-    memory: float = 0.5
+    memory: float = 0.4
     """Part of the last slope that is kept."""
     patience: int = 6
     """Steps without a gain of 0.1 dB (or of a hundredth of the hill) after which the bands are halved."""
@@ -58,7 +58,7 @@ class NES:
             raise AttackError(f"nes space={self.space} is not known; cells or waveform was expected")
         expect("nes", "bands", self.bands, 1, 256)
         expect("nes", "finest", self.finest, 1, 256)
-        expect("nes", "pairs", self.pairs, 0, 100000)
+        expect("nes", "pairs", self.pairs, 1, 100000)
         expect("nes", "nudge_db", self.nudge_db, 1e-3, 30)
         expect("nes", "draw_db", self.draw_db, 0, 120)
         expect("nes", "memory", self.memory, 0, 0.99)
@@ -71,7 +71,7 @@ class NES:
             with suppress(Spent):
                 line = Line(oracle, row, self.queries, clean[row])
                 if self.space == "waveform":
-                    wave(line, dice[row], self.pairs or 24, self.draw_db)
+                    wave(line, dice[row], self.pairs, self.draw_db)
                 else:
                     self._cells(line, dice[row])
 
