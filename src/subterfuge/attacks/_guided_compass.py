@@ -41,25 +41,45 @@ class Compass:
 
     def read(self, wave: Tensor) -> Tensor:
         """Give the statistics of a wave (T,), shape (S,)."""
+        energy, _, centre, width, _ = self._parts(wave)
+        return torch.cat([energy.log().mean(1), centre.mean()[None], width.mean()[None]])
+
+    def directions(self, wave: Tensor) -> Tensor:
+        """Give each statistic's gradient at a wave (T,), made of length 1, shape (S, T); flat ones are left out.
+
+        With spectrum X, powers P and magnitudes S of F frames, the way from ∂/∂P to the wave is the inverse transform
+        of X ∂/∂P (but for the ends of the sound, where its windows add up to less, and a factor)::
+
+            ∂(mean log energy)/∂P = filter / F energy
+            ∂(mean centroid)/∂P   = (f - c) / 2 F S ΣS
+            ∂(mean bandwidth)/∂P  = ((f - c)² - b²) / 4 F b S ΣS
+        """
+        energy, spectrum, centre, width, magnitude = self._parts(wave)
+        size = len(self.window)
+        off = self.part[:, None] - centre
+        total = magnitude * magnitude.sum(0)
+        rows = []
+        for slope in (
+            *(band[:, None] / level for band, level in zip(self.filters, energy, strict=True)),
+            off / total,
+            (off**2 - width**2) / (width * total),
+        ):
+            change = torch.istft(spectrum * slope, size, size // 4, window=self.window, length=len(wave))
+            rows.append(change / change.norm().clamp_min(1e-30))
+        found = torch.stack(rows)
+        return found[found.norm(dim=1) > 0.5]
+
+    def _parts(self, wave: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         size = len(self.window)
         spectrum = torch.stft(wave, size, size // 4, window=self.window, pad_mode="constant", return_complex=True)
         power = spectrum.real**2 + spectrum.imag**2
         energy = self.filters @ power
-        floor = FLOOR * float(energy.detach().amax()) + 1e-30
+        floor = FLOOR * float(energy.amax()) + 1e-30
         magnitude = (power + floor).sqrt()
         total = magnitude.sum(0)
         centre = (self.part[:, None] * magnitude).sum(0) / total
         width = (((self.part[:, None] - centre) ** 2 * magnitude).sum(0) / total + 1e-9).sqrt()
-        return torch.cat([(energy + floor).log().mean(1), centre.mean()[None], width.mean()[None]])
-
-    def directions(self, wave: Tensor) -> Tensor:
-        """Give each statistic's gradient at a wave (T,), made of length 1, shape (S, T); flat ones are left out."""
-        x = wave.detach().clone().requires_grad_()
-        read = self.read(x)
-        rows: Tensor = torch.autograd.grad(read, x, torch.eye(len(read)), is_grads_batched=True)[0]
-        length = rows.norm(dim=1, keepdim=True)
-        kept = length[:, 0] > 1e-9 * length.max()
-        return rows[kept] / length[kept]
+        return energy + floor, spectrum, centre, width, magnitude
 
 
 def orthonormal(rows: Tensor, ridge: float = 1e-4) -> Tensor:
@@ -69,5 +89,5 @@ def orthonormal(rows: Tensor, ridge: float = 1e-4) -> Tensor:
     """
     inner = (rows @ rows.T).double()
     low = torch.linalg.cholesky(inner + ridge * torch.eye(len(rows), dtype=torch.float64))
-    spanned: Tensor = torch.linalg.solve_triangular(low, rows.double(), upper=False)
-    return spanned.to(rows.dtype)
+    spanned: Tensor = torch.linalg.inv(low).to(rows.dtype) @ rows
+    return spanned

@@ -26,7 +26,7 @@ from subterfuge.victim import Gives
 
 STAYS = (0.0, 0.3, 1.0, 3.0, 10.0, 40.0)
 """How much a step is held back, from not at all to nearly wholly."""
-CLIMBS = (0.25, 0.5, 1.0, 2.0, 4.0)
+CLIMBS = (0.5, 2.0, 8.0)
 """Lengths of the steps that are tried before a win, in strides."""
 FINEST_DB = 75.0
 """Probes are no quieter than this below the clip: rounding in the file is not far below."""
@@ -49,8 +49,8 @@ class Guided:
     probe: float = 0.1
     mends: int = 3
     """How often tries that lost are mended."""
-    over: float = 0.02
-    """How far past the goal a climb aims, in standard deviations of the scores."""
+    over: tuple[float, ...] = (0.02, 0.1, 0.5)
+    """How far past the goal a climb aims, in standard deviations of the scores; each is tried."""
     rounds: int = 60
     """Most steps of a start."""
     patience: int = 5
@@ -68,11 +68,12 @@ class Guided:
             ("probe_db", 0, 150),
             ("probe", 1e-4, 1),
             ("mends", 0, 100),
-            ("over", 0, 100),
             ("rounds", 1, math.inf),
             ("patience", 0, math.inf),
         ):
             expect("guided", knob, getattr(self, knob), least, most)
+        for over in self.over:
+            expect("guided", "over", over, 0, 100)
         for db in self.starts:
             if not 0 <= db <= math.inf:
                 raise AttackError(f"guided starts={db:g}: 0 or more (dB below the clip) was expected")
@@ -145,10 +146,12 @@ class Walk:
         elif float(margins[0]) > needed:
             ways = [model.least(stay, needed + 2 * tolerance, tolerance) - place for stay in STAYS]
         else:
-            bar = needed + knobs.over * spread + tolerance
-            there = model.least(1e4, bar, tolerance) - place
-            length = float(there.norm())
-            ways = [there * min(1.0, scale * stride / max(length, 1e-30)) for scale in CLIMBS]
+            ways = []
+            for over in knobs.over:
+                bar = needed + over * spread + tolerance
+                there = model.least(1e4, bar, tolerance) - place
+                length = float(there.norm())
+                ways += [there * min(1.0, scale * stride / max(length, 1e-30)) for scale in CLIMBS]
             ways += [model.least(stay, bar, tolerance) - place for stay in (0.3, 3.0)]
         tries = self._inside(self.delta + torch.stack(ways).to(basis.dtype) @ basis)
         here = self.delta
@@ -160,8 +163,9 @@ class Walk:
             if oracle.seeks == "margin" or mend == knobs.mends:
                 break
             mended = []
+            worth = -math.inf if self.quiet < math.inf else float(margins.topk(min(2, len(margins))).values[-1])
             for at, margin, answer in zip(tries, margins.tolist(), answers, strict=True):
-                if margin > needed or self.quiet == math.inf:
+                if margin > needed or margin < worth:
                     continue
                 there = place + (basis @ (at - here)).double()
                 bar = needed + max(tolerance, 0.15 * (needed - margin)) + tolerance
