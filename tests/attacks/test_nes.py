@@ -20,7 +20,7 @@ T = 512
 WAVEFORM = 1.1
 """How many times the least change the waveform's search may need on a linear victim; it reaches 1.01 to 1.05."""
 CELLS = 5.0
-"""The same of the search in bands, whose numbers are some twenty for 512 weights at random; it reaches 4.2."""
+"""The same in bands, some twenty numbers for 512 weights at random; it reaches 4.8 on this clip, 6.3 on another."""
 
 
 def climber(victim: Toy, clean: torch.Tensor, limit: LeastSNR) -> Oracle:
