@@ -24,6 +24,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "nes": {"bands": 8, "finest": 16, "queries": 150},
     "square": {"queries": 120, "grow_every": 5, "grow_db": 3.0},
     "kenansville": {"beyond": 60},
+    "genetic": {"population": 8, "offspring": 10, "generations": 14, "bands": 10, "patience": 3, "informed": 0.3},
 }
 """Knobs with which an attack is quick on a toy; an attack that is not named here runs as it comes."""
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from subterfuge.attacks.cells import Cells
 from subterfuge.attacks.evolution import Evolution
+from subterfuge.attacks.genetic import Genetic
 from subterfuge.attacks.guided import Guided
 from subterfuge.attacks.hopskipjump import HopSkipJump
 from subterfuge.attacks.kenansville import Kenansville
@@ -38,6 +39,7 @@ __all__ = [
     "Attack",
     "Cells",
     "Evolution",
+    "Genetic",
     "Guided",
     "HopSkipJump",
     "Kenansville",
@@ -77,6 +79,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "study-ga": StudyGA,
     "square": Square,
     "kenansville": Kenansville,
+    "genetic": Genetic,
 }
 """From the name on the command line to the attack; the contract tests and the tables follow from it."""
 
