@@ -28,7 +28,6 @@ BUDGETS = {
     "noise": 5000,
     "study-ga": 2300,
     "genetic": 2300,
-    "cells": 5000,
     "evolution": 5000,
     "nes": 5000,
     "square": 5000,
@@ -117,13 +116,13 @@ def marks(records: list[dict[str, Any]]) -> str:
         mine = [one for one in records if one["attack"] == attack]
         if not mine:
             continue
-        cells = []
+        columns = []
         for mark in MARKS:
             levels = [at(one, mark) for one in mine]
             won = [level for level in levels if level is not None]
             median = f", {statistics.median(won):.1f} dB" if won else ""
-            cells.append("" if mark > budget and mark > 2300 else f"{len(won)}{median}")
-        lines.append(f"| {attack} | " + " | ".join(cells) + " |")
+            columns.append("" if mark > budget and mark > 2300 else f"{len(won)}{median}")
+        lines.append(f"| {attack} | " + " | ".join(columns) + " |")
     return "Rows won by the search, and their median SNR:\n\n" + "\n".join(lines) + "\n"
 
 

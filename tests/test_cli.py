@@ -209,7 +209,12 @@ def test_a_won_attack_says_what_it_came_to(bands: Path, here: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "attack", "hint"),
-    [("bands", "noise", "quietest"), ("scores", "noise", "cells"), ("scores", "cells", None), ("label", "noise", None)],
+    [
+        ("bands", "noise", "quietest"),
+        ("scores", "noise", "guided"),
+        ("scores", "guided", None),
+        ("label", "noise", "hopskipjump"),
+    ],
 )
 def test_a_lost_attack_advises_no_attack_that_the_victim_cannot_serve(
     name: str, attack: str, hint: str | None, tmp_path: Path, here: Path

@@ -80,4 +80,4 @@ def test_help_imports_no_heavy_library(words: list[str]) -> None:
     run = f"from subterfuge.cli import cli\ncli.main({words!r}, standalone_mode=False)"
     came = imported_by(run)
     assert {name.split(".")[0] for name in came} == {"subterfuge"}
-    assert came <= {"subterfuge", "subterfuge.cli", "subterfuge.cli.show", "subterfuge.cli.watch", "subterfuge.errors"}
+    assert {name for name in came if not name.startswith("subterfuge.cli")} <= {"subterfuge", "subterfuge.errors"}

@@ -15,11 +15,19 @@ from subterfuge.threat import Budget, Goal, LeastSNR, Limit, Targeted, Threat, U
 
 QUICK: dict[str, dict[str, Any]] = {
     "quietest": {"starts": (float("inf"), 46.0, 46.0), "even": 1, "climb": 60, "resort": 2, "race": (10, 20, 30)},
-    "guided": {"starts": (float("inf"), 40.0), "bands": 8, "rounds": 12},
+    "guided": {"evolve": 60, "starts": (float("inf"), 40.0), "bands": 8, "rounds": 12},
     "pgd": {"steps": 30, "starts": 2},
     "study-ga": {"population": 8, "offspring": 16, "generations": 12, "sd": 0.3},
     "hopskipjump": {"starts": 4, "runners": 2, "race": 1, "rounds": 7, "probes": 24},
-    "substitute": {"front": "wave", "queries": 100, "first": 20, "loudest_db": 10.0, "each": 20, "climb": 15, "walk": (6, 10)},
+    "substitute": {
+        "front": "wave",
+        "queries": 100,
+        "first": 20,
+        "loudest_db": 10.0,
+        "each": 20,
+        "climb": 15,
+        "walk": (6, 10),
+    },
     "evolution": {"bands": 8, "finest": 8, "queries": 160, "scout": 3},
     "nes": {"bands": 8, "finest": 16, "queries": 150},
     "square": {"queries": 120, "grow_every": 5, "grow_db": 3.0},

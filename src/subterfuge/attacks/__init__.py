@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Literal, Protocol, get_args, get_origin, get_t
 import torch
 from torch import Tensor
 
-from subterfuge.attacks.cells import Cells
 from subterfuge.attacks.evolution import Evolution
 from subterfuge.attacks.genetic import Genetic
 from subterfuge.attacks.guided import Guided
@@ -37,7 +36,6 @@ __all__ = [
     "NES",
     "PGD",
     "Attack",
-    "Cells",
     "Evolution",
     "Genetic",
     "Guided",
@@ -69,17 +67,16 @@ class Attack(Protocol):
 ATTACKS: dict[str, type[Attack]] = {
     "quietest": Quietest,
     "pgd": PGD,
+    "substitute": Substitute,
     "guided": Guided,
-    "cells": Cells,
     "evolution": Evolution,
     "nes": NES,
-    "hopskipjump": HopSkipJump,
-    "substitute": Substitute,
-    "noise": Noise,
-    "study-ga": StudyGA,
     "square": Square,
-    "kenansville": Kenansville,
     "genetic": Genetic,
+    "study-ga": StudyGA,
+    "hopskipjump": HopSkipJump,
+    "kenansville": Kenansville,
+    "noise": Noise,
 }
 """From the name on the command line to the attack; the contract tests and the tables follow from it."""
 

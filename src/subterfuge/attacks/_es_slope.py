@@ -42,8 +42,8 @@ def draws(count: int, numbers: int, die: torch.Generator) -> Tensor:
 
     Structured evolution strategies, https://arxiv.org/abs/1804.02395.
     """
-    rows = []
-    while sum(map(len, rows)) < count:
+    rows: list[Tensor] = []
+    while numbers * len(rows) < count:
         square = torch.randn(numbers, numbers, generator=die, dtype=torch.float64)
         rows.append(torch.linalg.qr(square)[0])
     return torch.cat(rows)[:count] * math.sqrt(numbers)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 CUTS = 40
@@ -64,7 +65,7 @@ class Model:
         return near
 
 
-def _least_above(slopes: np.ndarray, bounds: np.ndarray, middle: Tensor) -> np.ndarray:  # type: ignore[type-arg]
+def _least_above(slopes: NDArray[np.float64], bounds: NDArray[np.float64], middle: Tensor) -> NDArray[np.float64]:
     """Give the shortest step from `middle` after which every ``slopes @ z`` reaches its bound, by its dual."""
     from scipy.optimize import nnls
 
@@ -73,5 +74,5 @@ def _least_above(slopes: np.ndarray, bounds: np.ndarray, middle: Tensor) -> np.n
     scale = inner.diagonal().max()
     root = np.linalg.cholesky(inner / scale + 1e-6 * np.eye(len(short))).T
     weights, _ = nnls(root, np.linalg.solve(root.T, short / np.sqrt(scale)))
-    step: np.ndarray = weights @ slopes / np.sqrt(scale)  # type: ignore[type-arg]
+    step: NDArray[np.float64] = weights @ slopes / np.sqrt(scale)
     return step

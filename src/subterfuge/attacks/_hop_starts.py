@@ -79,7 +79,8 @@ def _tries(
 
 def at_level(sounds: Tensor, db: float, loudness: float) -> Tensor:
     """Scale sounds (n, T) to `db` below a loudness; silence stays silent."""
-    return sounds * (loudness * 10 ** (-db / 20) / sounds.norm(dim=1, keepdim=True).clamp_min(1e-20))
+    scaled: Tensor = sounds * (loudness * 10 ** (-db / 20) / sounds.norm(dim=1, keepdim=True).clamp_min(1e-20))
+    return scaled
 
 
 def genomes(genes: Tensor, count: int, die: torch.Generator, *, quiet: bool) -> Tensor:
@@ -94,7 +95,8 @@ def genomes(genes: Tensor, count: int, die: torch.Generator, *, quiet: bool) -> 
     level = genes.norm(dim=1)
     level = level.clamp_min(1e-7 * float(level.max())).clamp_min(1e-20)
     theta = (torch.randn(count, len(genes), generator=die) * chosen).to(genes) / level**p
-    return theta @ genes
+    drawn: Tensor = theta @ genes
+    return drawn
 
 
 def filtered(clean: Tensor, other: Tensor) -> Tensor:

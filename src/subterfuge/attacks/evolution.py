@@ -74,9 +74,10 @@ class Evolution:
         """Search for each row in turn."""
         for row in range(len(clean)):
             with suppress(Spent):
-                self._search(Line(oracle, row, self.queries, clean[row]), dice[row])
+                self.search(Line(oracle, row, self.queries, clean[row]), dice[row])
 
-    def _search(self, line: Line, die: torch.Generator) -> None:
+    def search(self, line: Line, die: torch.Generator) -> None:
+        """Search for one row until its budget, or the line's part of it, is spent."""
         rate, clean, warm = line.oracle.sample_rate, line.clean, line.oracle.start[line.row]
         space = Space(fill_of(clean, rate, self.bands, die), warm.clone() if bool(warm.any()) else None, line.norm)
         look = first_look(line, space)

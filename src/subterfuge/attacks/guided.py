@@ -5,20 +5,26 @@ https://arxiv.org/abs/1906.06919), but the prior is the sound itself: the gradie
 bands, see `_guided_compass`. One query along each gives the slopes of every score, and so a linear model of the
 victim's whole answer. Then sequential quadratic programming: to the least change that wins by the model, from small
 steps to the whole way; tries that lose are mended with the same slopes and the answers that they got.
+
+It descends to the nearest valley, and which that is matters. So it sets out from what a short run of `evolution` found,
+then from the clip itself, then from the clip in white noise.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from subterfuge.attacks._es_space import Line, Spent
 from subterfuge.attacks._guided_compass import Compass, orthonormal
 from subterfuge.attacks._guided_model import Model
+from subterfuge.attacks.evolution import Evolution
 from subterfuge.attacks.knobs import expect
 from subterfuge.errors import AttackError
 from subterfuge.oracle import Oracle, Seeks
@@ -36,8 +42,12 @@ FINEST_DB = 75.0
 class Guided:
     """Least energy that meets the goal, or the largest margin inside a limit, by slopes along band energies."""
 
-    starts: tuple[float, ...] = (math.inf, 46.0, 40.0)
-    """Noise of each start, in dB below the clip; infinity is no noise."""
+    evolve: int = 1200
+    """Queries of the attack `evolution` before the first walk, which sets out from what it found."""
+    starts: tuple[float, ...] = (math.inf, 46.0, 52.0, 40.0)
+    """Noise of each further start, in dB below the clip; infinity is no noise."""
+    queries: int = 5000
+    """No further start after so many."""
     bands: int = 32
     """Mel bands whose mean log energies give directions."""
     strays: int = 2
@@ -53,7 +63,7 @@ class Guided:
     """How far past the goal a climb aims, in standard deviations of the scores; each is tried."""
     rounds: int = 60
     """Most steps of a start."""
-    patience: int = 5
+    patience: int = 3
     """Steps without a gain of 0.05 dB after which a start ends."""
     needs: ClassVar[Gives] = Gives.SCORES
     seeks: ClassVar[Seeks] = "quiet"
@@ -62,6 +72,8 @@ class Guided:
 
     def __post_init__(self) -> None:
         for knob, least, most in (
+            ("evolve", 0, math.inf),
+            ("queries", 1, math.inf),
             ("bands", 1, 256),
             ("strays", 0, 1000),
             ("stride_db", 0, 150),
@@ -82,9 +94,15 @@ class Guided:
         """Search for each row in turn, from each start in turn."""
         for row in range(len(clean)):
             walk = Walk(self, oracle, clean[row], row, dice[row])
+            going = True
+            if self.evolve:
+                with suppress(Spent):
+                    Evolution().search(Line(oracle, row, oracle.queries[row] + self.evolve, clean[row]), dice[row])
+                going = walk.from_(oracle.best[row].clone())
             for db in self.starts:
-                if not walk.from_(db):
+                if not going or oracle.queries[row] >= self.queries:
                     break
+                going = walk.from_(oracle.start[row] + walk.noise(db))
 
 
 class Walk:
@@ -95,14 +113,12 @@ class Walk:
         self.loud = float(clean.norm())
         self.compass = Compass.of(len(clean), oracle.sample_rate, knobs.bands)
         self.delta = torch.zeros_like(clean)
-        self.told: list[dict[str, float]] = []
+        self.told: list[dict[str, float | None]] = []
         oracle.findings[row]["starts"] = self.told
 
-    def from_(self, noise_db: float) -> bool:
-        """Walk from the clip with noise, or from the win that the file lost; say whether there is budget left."""
-        self.delta = self.oracle.start[self.row].clone()
-        if noise_db < math.inf:
-            self.delta = self.delta + self._noise() * self._size(noise_db)
+    def from_(self, start: Tensor) -> bool:
+        """Walk from a change (T,); say whether there is budget left."""
+        self.delta = start
         self.delta = self._inside(self.delta[None])[0]
         self.quiet, self.highest, stale, stride = math.inf, -math.inf, 0, self._size(self.knobs.stride_db)
         began, going = self.oracle.queries[self.row], True
@@ -116,9 +132,14 @@ class Walk:
             stale = 0 if gained else stale + 1
             if stale > self.knobs.patience:
                 break
-        snr_db = 20 * math.log10(self.loud / self.quiet) if 0 < self.quiet < math.inf else math.nan
-        spent = self.oracle.queries[self.row] - began
-        self.told.append({"noise_db": noise_db, "snr_db": snr_db, "margin": self.highest, "queries": spent})
+        self.told.append(
+            {
+                "start_db": self._db(float(start.norm())),
+                "snr_db": self._db(self.quiet),
+                "margin": self.highest,
+                "queries": self.oracle.queries[self.row] - began,
+            }
+        )
         return going
 
     def _step(self, stride: float) -> bool:
@@ -181,7 +202,7 @@ class Walk:
     def _basis(self) -> Tensor:
         """Give the directions to ask about here: of the bands, some of noise, and the change so far; shape (G, T)."""
         rows = [self.compass.directions(self.clean + self.delta)]
-        rows += [self._noise()[None] for _ in range(self.knobs.strays)]
+        rows += [self.noise(0.0)[None] / self.loud for _ in range(self.knobs.strays)]
         length = self.delta.norm()
         if float(length) > 0:
             rows.append(self.delta[None] / length)
@@ -200,10 +221,16 @@ class Walk:
     def _inside(self, deltas: Tensor) -> Tensor:
         return self.oracle.project(deltas, torch.tensor([self.row]).expand(len(deltas)))
 
-    def _noise(self) -> Tensor:
+    def noise(self, below_db: float) -> Tensor:
+        """Draw white noise (T,), so many dB below the clip."""
+        if below_db == math.inf:
+            return torch.zeros_like(self.clean)
         noise = torch.randn(self.clean.shape, generator=self.die).to(self.clean)
-        unit: Tensor = noise / noise.norm()
-        return unit
+        scaled: Tensor = noise / noise.norm() * self._size(below_db)
+        return scaled
 
     def _size(self, below_db: float) -> float:
         return self.loud * 10 ** (-below_db / 20)
+
+    def _db(self, size: float) -> float | None:
+        return 20 * math.log10(self.loud / size) if 0 < size < math.inf else None

@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from subterfuge.cli.control import control as control_command
 from subterfuge.cli.options import (
     LOST,
     PATH,
@@ -31,6 +32,7 @@ from subterfuge.cli.options import (
     trust_option,
 )
 from subterfuge.cli.show import number, plain, print_json, print_outcome, print_table, print_table_of, print_warnings
+from subterfuge.cli.synthesise import synthesise as synthesise_command
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError, SubterfugeError
 
@@ -231,6 +233,10 @@ def score(
     what = "probability" if rows[0]["probabilities"] else rows[0]["kind"] or "labels only"
     print_table(["clip", "predicted", what], cells)
     print_warnings(victim.warnings)
+
+
+cli.add_command(control_command)
+cli.add_command(synthesise_command)
 
 
 @cli.command(epilog=examples("subterfuge attacks", "subterfuge attacks --json"))

@@ -45,7 +45,7 @@ from subterfuge.victim import Gives, Kind, Victim
 
 LOUDEST_MAXIMISE = LeastSNR(40.0)
 """The limit of a goal without an end, where none was given."""
-DEFAULTS = ("quietest", "pgd", "cells", "noise")
+DEFAULTS = ("quietest", "pgd", "guided", "hopskipjump")
 """The attacks that are chosen where none is named: the best for gradients, for scores and for labels."""
 QUIET = 1e-4
 """Peak below which a clip is near-silent: a change of one 16-bit step is louder."""

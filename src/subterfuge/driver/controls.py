@@ -181,11 +181,12 @@ def control(
     total, asked = 3 * draws + 2, 2
     kinds = {}
     block = round(BLOCK_SECONDS * rate)
-    for name, draw in (
-        ("shuffled in time", lambda: shuffled(change, die, block)),
-        ("random phase", lambda: same_spectrum(change, die)),
-        ("white noise", lambda: white(change, die)),
-    ):
+    ways: dict[str, Callable[[], Tensor]] = {
+        "shuffled in time": lambda: shuffled(change, die, block),
+        "random phase": lambda: same_spectrum(change, die),
+        "white noise": lambda: white(change, die),
+    }
+    for name, draw in ways.items():
         answers, levels = [], []
         for _ in range(draws):
             if progress is not None:

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from subterfuge.attacks import ATTACKS, Attack, Cells, Quietest
+from subterfuge.attacks import ATTACKS, Attack, Quietest
 from subterfuge.audio import Clip
 from subterfuge.driver.judge import Verdict
 from subterfuge.oracle import Oracle, Step
@@ -102,8 +102,10 @@ def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, a
         tries.append("--goal targeted")
     elif (victim.twin or victim).gives >= Gives.GRADIENTS:
         tries.append("--attack quietest")
-    elif victim.gives >= Gives.SCORES and not isinstance(method, Cells):
-        tries.append("--attack cells")
+    else:
+        better = "guided" if victim.gives >= Gives.SCORES else "hopskipjump"
+        if name_of(method) != better:
+            tries.append(f"--attack {better}")
     if threat.goal.name == "confident":
         tries.append("a lower probability")
     tries.append("another target")

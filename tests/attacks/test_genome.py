@@ -6,10 +6,8 @@ import math
 
 import pytest
 import torch
-from tests.attacks.kit import search
 from tests.attacks.toys import at_distance, tones, two_sided
 
-from subterfuge.attacks import make_attack
 from subterfuge.attacks.genome import genes_of
 from subterfuge.oracle import BudgetSpent, Oracle, dice
 from subterfuge.threat import Budget, Targeted, Threat
@@ -72,12 +70,3 @@ def test_a_population_ends_with_the_budget_and_a_closed_row_answers_nothing() ->
     oracle.population(changes, 1)
     with pytest.raises(BudgetSpent):
         oracle.population(changes, 0)
-
-
-def test_cells_needs_no_gradients_and_beats_white_noise() -> None:
-    victim, w = two_sided(2048)
-    clean = at_distance(tones(1, 2048), w, 40.0)
-    found, chance = (search(make_attack(name), victim, clean) for name in ("cells", "noise"))
-    assert found.gradients == [0]
-    assert found.won.all()
-    assert found.best_size[0] < chance.best_size[0]
