@@ -268,7 +268,11 @@ def test_confidence_is_not_asked_of_a_victim_without_probabilities(tmp_path: Pat
     ("name", "gives", "less"),
     [
         ("label", "labels", "hopskipjump, kenansville, noise"),
-        ("scores", "scores", "substitute, guided, evolution"),
+        (
+            "scores",
+            "scores",
+            "substitute, guided, evolution, nes, square, genetic, study-ga, hopskipjump, kenansville, noise",
+        ),
     ],
 )
 def test_a_white_box_attack_on_a_black_box_says_why_not_and_what_to_try(

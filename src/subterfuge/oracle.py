@@ -22,6 +22,8 @@ from subterfuge.victim import Gives, Kind, Victim
 
 Seeks = Literal["quiet", "margin"]
 Hill = Literal["pull", "odds"]
+SUM = 1e-2
+"""How far from 1 the sum of probabilities may be."""
 BATCH = 32
 """Candidates of a population that go through the victim at once."""
 
@@ -187,6 +189,9 @@ class Oracle:
         self.history: list[list[Step]] = [[] for _ in range(rows)]
         self.findings: list[dict[str, Any]] = [{} for _ in range(rows)]
         """What an attack wants told of its run: plain JSON values by name, for each row."""
+        self.notes: list[str] = []
+        """What is strange about the victim's answers, each told once."""
+        self._margins = [(math.inf, -math.inf)] * rows
         self._last = torch.full((rows,), -math.inf, dtype=torch.float64)
 
     @property
@@ -250,11 +255,11 @@ class Oracle:
         chosen = self._chosen(rows)
         if len(chosen):
             full = self._full(delta, rows)
+            for row in chosen.tolist():
+                self.queries[row] += 1
             with torch.no_grad():
                 admitted = self.admit(full[chosen], chosen)
                 margin = self._margin(self._clean[chosen] + admitted, chosen)[0]
-            for row in chosen.tolist():
-                self.queries[row] += 1
             self._remember(admitted, margin, chosen)
         return self._last.clone() if rows is None else self._last[rows]
 
@@ -320,12 +325,12 @@ class Oracle:
             left = self._threat.budget.queries
             chunk = deltas[first : first + batch][: None if left is None else left - self.queries[row]]
             rows = where.expand(len(chunk))
+            self.queries[row] += len(chunk)  # before they are asked: a victim that dies has been asked
             with torch.no_grad():
                 admitted = self.admit(chunk, rows)
                 wave = self._clean[rows] + admitted
                 answer = self._answer(wave)
                 margin = self._threat.goal.margin(answer, self._focus[rows]).double()
-            self.queries[row] += len(chunk)
             for place in range(len(chunk)):
                 self._remember(admitted[place : place + 1], margin[place : place + 1], where)
             yield wave, answer, margin.cpu()
@@ -354,6 +359,11 @@ class Oracle:
             slopes[chosen] = self._in_band(slope.to(slopes.dtype))
         pick = slice(None) if rows is None else rows
         return self._last[pick].clone(), slopes[pick]
+
+    def unmoved(self, row: int) -> bool:
+        """Say whether every one of ten or more answers about a row came to the same margin."""
+        low, high = self._margins[row]
+        return self.queries[row] + self.gradients[row] >= 10 and low == high
 
     def raise_bar(self, row: int, needed: float, start: Tensor) -> None:
         """Ask a wider margin of a row whose file lost, and forget its win, which now is where to start."""
@@ -398,7 +408,15 @@ class Oracle:
             )
         if not bool(torch.isfinite(answer).all()):
             raise VictimError("the victim answered NaN or infinite scores, where finite ones were expected")
+        if not self.notes and (goal.asks == "probabilities" or self._victim.kind is Kind.LOG_PROBABILITY):
+            self._check_sum(answer.detach() if goal.asks == "probabilities" else answer.detach().exp())
         return answer
+
+    def _check_sum(self, chances: Tensor) -> None:
+        total = chances.sum(-1)
+        worst = float(total[(total - 1).abs().argmax()])
+        if chances.ndim == 2 and not self._labels_only and abs(worst - 1) > SUM:
+            self.notes.append(f"the victim's probabilities of a sound add up to {worst:.4g}, where 1 was expected")
 
     def _margin(self, wave: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         answer, focus = self._answer(wave), self._focus[rows]
@@ -429,6 +447,9 @@ class Oracle:
             said = self._victim.decide(self._clean[rows] + admitted)
             wins &= self._threat.goal.reached(said, None, self._focus[rows]).cpu()
         self.met[rows] = wins
+        for row, value in zip(rows.tolist(), margin.tolist(), strict=True):
+            low, high = self._margins[row]
+            self._margins[row] = min(low, value), max(high, value)
         further = margin > self.best_margin[rows]
         if self.seeks == "quiet":
             better = torch.where(wins, size < self.best_size[rows], further & ~self.won[rows])

@@ -35,7 +35,7 @@ GAIN_DB = 0.1
 """What counts as a gain after a win."""
 SLACK_DB = 3.0
 """By how much a genome may differ from its reckoned energy."""
-RELAX_FROM, RELAX_TO = 0.5, 0.9
+RELAX_FROM, RELAX_TO = 0.1, 0.6
 """Parts of the generations between which, without a win, sounds may become louder, up to as loud as the clip."""
 RELAX_ANEW_DB = 6.0
 """How much louder they may be after a restart without a win."""

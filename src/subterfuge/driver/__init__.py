@@ -136,7 +136,9 @@ def attack(
         noise = None
         if judged is not None and won and not already and control and not isinstance(threat.goal, Maximise):
             noise = control_of(clip, victim, threat, judged, wave, focus, seed, control)
-        notes.extend(_remarks(difference, noise, threat))
+        notes.extend([*search.oracle.notes, *_remarks(difference, noise, threat)])
+        if not won and search.oracle.unmoved(0) and not search.labels_only:
+            notes.append("no change moved the victim's scores at all: are they constant, or rounded?")
         final = None
         if won and judged is not None:
             final = place

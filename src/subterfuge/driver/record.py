@@ -88,6 +88,8 @@ def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, a
     margin, endless = float(oracle.best_margin[0]), threat.goal.name == "maximise"
     wins = "" if endless else " (above 0 wins)"
     came = f"best margin {margin:.3g}{wins}" if math.isfinite(margin) else "every win died in the written file"
+    if method.needs is Gives.LABELS and margin < 0 and threat.goal.asks == "scores":
+        came = f"the victim never gave the wanted answer in {oracle.queries[0]} queries"
     if after.probability is not None:
         came += f", probability {after.probability:.3f}"
     tries = []
@@ -115,7 +117,18 @@ def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, a
 def versions() -> dict[str, str]:
     """Give the versions of what the numbers depend on."""
     found = {"python": platform.python_version()}
-    for package in ("sonic-subterfuge", "torch", "librosa", "scikit-learn", "numpy", "soundfile", "zimtohrli"):
+    for package in (
+        "sonic-subterfuge",
+        "torch",
+        "librosa",
+        "scikit-learn",
+        "numpy",
+        "scipy",
+        "soundfile",
+        "zimtohrli",
+        "cma",
+        "deap",
+    ):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

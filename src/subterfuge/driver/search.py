@@ -17,7 +17,7 @@ from subterfuge.audio.grid import BITS
 from subterfuge.audio.reading import HOURS_24
 from subterfuge.driver.elastic import Elastic
 from subterfuge.driver.judge import Judged, ask
-from subterfuge.errors import AttackError
+from subterfuge.errors import AttackError, VictimError
 from subterfuge.oracle import BudgetSpent, Oracle, answer_for, dice
 from subterfuge.threat import Limit, Maximise, Threat
 from subterfuge.victim import Gives, Victim
@@ -90,6 +90,8 @@ class Search:
                 self.method(oracle, self.clean, dice(f"{self.seed}/{round_}/{self.clip.fingerprint}", 1))
             except BudgetSpent:
                 spent = True
+            except VictimError as death:
+                return self._heir(death, folder, keep_container, notes)
             if not bool(oracle.won[row]):
                 break
             judged, start = self._inside(oracle.best[row : row + 1], folder, keep_container, notes)
@@ -113,6 +115,22 @@ class Search:
             oracle.raise_bar(row, asked, start[0].clone())
             needed *= 2
         return judged
+
+    def _heir(self, death: VictimError, folder: Path, keep_container: bool, notes: list[str]) -> Judged:
+        """Judge the best win of a search in whose midst the victim died; without one, say what had been spent."""
+        oracle = self.oracle
+        spent = f"after {oracle.queries[0]} queries and {oracle.gradients[0]} gradients"
+        best = float(oracle.best_margin[0])
+        if bool(oracle.won[0]):
+            try:
+                judged, _ = self._inside(oracle.best[:1], folder, keep_container, notes)
+            except VictimError:
+                raise VictimError(f"{death} ({spent}; a win was in hand, but the victim no longer judges)") from death
+            if judged.won:
+                notes.append(f"the search ended {spent}, and its best win was judged: {death}")
+                return judged
+        came = f"; the best margin was {best:.3g}, above 0 wins" if math.isfinite(best) else ""
+        raise VictimError(f"{death} ({spent}{came})") from death
 
     def _inside(self, delta: Tensor, folder: Path, keep_container: bool, notes: list[str]) -> tuple[Judged, Tensor]:
         """Judge a change, smaller and smaller while its file is beyond the limit; give the file and its change."""

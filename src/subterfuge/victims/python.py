@@ -151,8 +151,9 @@ class PythonVictim:
                 raise TypeError
             numbers = np.asarray(said if self.batch else [_plain(row) for row in said], dtype=np.float64)
         except (TypeError, ValueError):
+            odd = said if self.batch else next((row for row in said if _count(row) != len(self.labels)), said[0])
             raise VictimError(
-                f"the victim {self.name} answered {_short(said if self.batch else said[0])}; "
+                f"the victim {self.name} answered {_short(odd)}; "
                 f"{len(self.labels)} numbers a clip were expected, one for each label"
             ) from None
         return checked(torch.from_numpy(np.array(numbers)), len(wave), self.labels, self.name)
@@ -316,6 +317,12 @@ _RATES = ("sample_rate", "samplerate", "sr", "rate", "fs")
 def _plain(said: Any) -> Any:
     """Give a torch tensor as an array; leave everything else."""
     return said.detach().cpu().numpy() if isinstance(said, Tensor) else said
+
+
+def _count(said: Any) -> int:
+    """Give how many numbers there are, -1 if it is none."""
+    said = _plain(said)
+    return -1 if said is None or isinstance(said, str) else int(np.size(said))
 
 
 def _short(said: Any) -> str:
