@@ -39,6 +39,8 @@ BUDGETS = {
 """Attacks, and the queries that each may ask about a clip."""
 WHITE_NOISE_DB = (22, 24, 36, None, None, None, 50)
 """White noise that flips each row, rising in steps of 2 dB."""
+CONTROLS = 50
+"""Draws of each kind of noise after a win."""
 MARKS = (100, 300, 1000, 2300, 5000, 10000)
 
 
@@ -47,6 +49,7 @@ def job(study: str, attack: str, row: int, seed: int, queries: int, folder: str,
 
     from subterfuge.attacks import make_attack
     from subterfuge.driver import attack as run
+    from subterfuge.driver.controls import control
     from subterfuge.threat import Budget, Targeted, Threat
     from subterfuge.victims import load_victim
 
@@ -58,7 +61,8 @@ def job(study: str, attack: str, row: int, seed: int, queries: int, folder: str,
     threat = Threat(Targeted(target), budget=Budget(queries=queries))
     with tempfile.TemporaryDirectory() as made:
         outcome = run(clip, victim, threat, seed, by=make_attack(attack), out=f"{made}/", on=on)
-    record = {"row": row, "source": source, **outcome.as_json()}
+        controls = control(outcome.as_json(), victim, draws=CONTROLS).as_json() if outcome.won else None
+    record = {"row": row, "source": source, **outcome.as_json(), "controls": controls}
     path = record_of(Path(folder), attack, row, seed)
     hidden = path.with_suffix(".part")
     hidden.write_text(json.dumps(record))
@@ -126,6 +130,32 @@ def marks(records: list[dict[str, Any]]) -> str:
             columns.append("" if mark > budget and mark > 2300 else f"{len(won)}{median}")
         lines.append(f"| {attack} | " + " | ".join(columns) + " |")
     return "Rows won by the search, and their median SNR:\n\n" + "\n".join(lines) + "\n"
+
+
+def controls(records: list[dict[str, Any]]) -> str:
+    lines = [
+        "| attack | files | P(target) rises by | shuffled | random phase | white noise | noise that does as much |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for attack in BUDGETS:
+        mine = [one["controls"] for one in records if one["attack"] == attack and one.get("controls")]
+        if not mine:
+            continue
+        kinds = [
+            statistics.mean(one["kinds"][kind]["rise"]["mean"] for one in mine)
+            for kind in ("shuffled in time", "random phase", "white noise")
+        ]
+        good = sum(draws["as_good"] for one in mine for draws in one["kinds"].values())
+        total = sum(draws["draws"] for one in mine for draws in one["kinds"].values())
+        rise = statistics.mean(one["rise"] for one in mine)
+        lines.append(
+            f"| {attack} | {len(mine)} | {rise:+.3f} | "
+            + " | ".join(f"{kind:+.3f}" for kind in kinds)
+            + f" | {good} of {total} |"
+        )
+    return (
+        "What the same change does, robbed of what it knows (means over the files won):\n\n" + "\n".join(lines) + "\n"
+    )
 
 
 def figure(records: list[dict[str, Any]], to: Path) -> None:
@@ -212,7 +242,7 @@ def main() -> None:
                 flush=True,
             )
     records = [json.loads(path.read_text()) for path in sorted(folder.glob(f"*-{args.seed}.json"))]
-    text = table(records) + "\n" + marks(records)
+    text = "\n".join([table(records), marks(records), controls(records)])
     (folder / "table.md").write_text(text)
     print(text)
     figure(records, folder / "figure.png")

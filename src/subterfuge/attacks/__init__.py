@@ -58,6 +58,8 @@ class Attack(Protocol):
     needs: ClassVar[Gives]
     seeks: ClassVar[Seeks]
     says: ClassVar[str]
+    # climbs: ClassVar[bool], true if it can serve a goal without an end although it seeks quiet
+    # starts_elsewhere: ClassVar[bool], true if other sounds are of use to it (`Oracle.others`)
 
     def __call__(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator]) -> None:
         """Ask the oracle about changes of the clips `clean` (N, T), each row with its own generator."""

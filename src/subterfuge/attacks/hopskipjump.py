@@ -55,6 +55,7 @@ class HopSkipJump:
     """Part of the last normal that is kept."""
     needs: ClassVar[Gives] = Gives.LABELS
     seeks: ClassVar[Seeks] = "quiet"
+    starts_elsewhere: ClassVar[bool] = True
     says: ClassVar[str] = "the smallest change that wins, by walking along the boundary (black box: labels)"
 
     def __post_init__(self) -> None:

@@ -60,6 +60,7 @@ class Substitute:
     """Rounds without a gain of 0.05 dB (0.6 % of the margin, where that is sought) after which the search ends."""
     needs: ClassVar[Gives] = Gives.SCORES
     seeks: ClassVar[Seeks] = "quiet"
+    starts_elsewhere: ClassVar[bool] = True
     climbs: ClassVar[bool] = True
     says: ClassVar[str] = "learns a substitute of the victim near the clip and follows its gradients (black box)"
 

@@ -6,19 +6,34 @@ remembers the quietest win of each clip, and closes each clip by itself when its
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from subterfuge.errors import VictimError
-from subterfuge.threat import Goal, Limit, Threat, log_odds
-from subterfuge.victim import Gives, Kind, Victim
+from subterfuge.oracle.admitting import passband, rounded_inside
+from subterfuge.oracle.asking import answer_for, slope_of
+from subterfuge.oracle.chance import dice
+from subterfuge.oracle.step import Step
+from subterfuge.threat import Threat, log_odds
+from subterfuge.victim import Kind, Victim
+
+__all__ = [
+    "BATCH",
+    "BudgetSpent",
+    "Hill",
+    "Oracle",
+    "Seeks",
+    "Step",
+    "answer_for",
+    "dice",
+    "passband",
+    "rounded_inside",
+]
 
 Seeks = Literal["quiet", "margin"]
 Hill = Literal["pull", "odds"]
@@ -30,91 +45,6 @@ BATCH = 32
 
 class BudgetSpent(Exception):
     """Every clip of the batch is closed."""
-
-
-def dice(key: str, rows: int) -> list[torch.Generator]:
-    """Give one random generator a row, seeded from a key and the row's number alone.
-
-    >>> a, b = dice("seed 0", 2)
-    >>> torch.rand(1, generator=a).item() == torch.rand(1, generator=dice("seed 0", 1)[0]).item()
-    True
-    """
-    seeds = [int.from_bytes(hashlib.sha256(f"{key}/{row}".encode()).digest()[:8]) >> 1 for row in range(rows)]
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
-
-
-def passband(length: int, sample_rate: float, cutoff_hz: float) -> Tensor:
-    """Give a zero-phase low-pass as factors of `torch.fft.rfft`'s bins, shape (length // 2 + 1,), 3 % wide."""
-    hz = torch.fft.rfftfreq(length, 1 / sample_rate)
-    factors: Tensor = ((cutoff_hz - hz) / (0.03 * cutoff_hz)).clamp(0, 1)
-    return factors
-
-
-def answer_for(goal: Goal, victim: Victim, wave: Tensor, *, labels_only: bool = False) -> Tensor | None:
-    """Give what a goal reads of a victim: scores, or probabilities (None if it has none).
-
-    A victim that gives labels only, or of which no more is to be seen, scores 1 for what it says and 0 for the rest.
-    """
-    if goal.asks == "probabilities":
-        return victim.probabilities(wave)
-    if labels_only or victim.gives is Gives.LABELS:
-        classes = len(victim.labels)
-        said = victim.decide(wave)
-        if said.shape != wave.shape[:1] or said.is_floating_point() or bool(((said < 0) | (said >= classes)).any()):
-            raise VictimError(
-                f"the victim answered {len(wave)} clips with labels {said.tolist()}; "
-                f"{len(wave)} whole numbers from 0 to {classes - 1} were expected"
-            )
-        return torch.nn.functional.one_hot(said.long(), classes).double()
-    return victim.scores(wave)
-
-
-def slope_of(hill: Tensor, wave: Tensor) -> Tensor:
-    """Give the slope of each row's number (n,) along its wave (n, T).
-
-    Raises:
-        VictimError: there is none, or it holds NaN or infinite numbers.
-    """
-    try:
-        slope = torch.autograd.grad(hill.sum(), wave, allow_unused=True)[0] if hill.requires_grad else None
-    except Exception as reason:
-        raise VictimError(f"the victim died on the way back from its scores: {reason}") from reason
-    if slope is None:
-        raise VictimError(
-            "the victim's scores have no gradient along the wave, though it is said to give them; keep its answer a "
-            "function of the wave in torch (no detach, no numpy), or let it give scores only"
-        )
-    if not bool(torch.isfinite(slope).all()):
-        raise VictimError("the victim's gradient holds NaN or infinite numbers, where finite ones were expected")
-    return slope
-
-
-def rounded_inside(limit: Limit, delta: Tensor, clean: Tensor, grid: Tensor) -> Tensor:
-    """Round changes (n, T), which are inside a limit, to steps `grid` (n, 1) and stay inside it.
-
-    A sample goes to the greater step where it is more than a part of the way there, and otherwise toward 0. That part
-    is 1/2 where the limit lets it be, and at most 1, where no sample grows.
-    """
-    steps = delta.abs() / grid.clamp_min(1e-12)
-    whole = steps.floor()
-    part, sign = steps - whole, delta.sign() * grid
-    low, high = torch.full_like(grid, 0.5), torch.ones_like(grid)
-    for _ in range(6):
-        middle = (low + high) / 2
-        allowed = limit.allows((whole + (part > middle)) * sign, clean)[:, None]
-        low, high = torch.where(allowed, low, middle), torch.where(allowed, middle, high)
-    rounded = (whole + (part > high)) * sign
-    return torch.where(limit.allows(rounded, clean)[:, None], rounded, torch.zeros_like(rounded))
-
-
-@dataclass(frozen=True)
-class Step:
-    """One point of a clip's history."""
-
-    gradients: int
-    queries: int
-    margin: float
-    snr_db: float | None
 
 
 class Oracle:
