@@ -48,7 +48,11 @@ class Toy:
         return self._note(wave)
 
     def probabilities(self, wave: Tensor) -> Tensor | None:
-        return self._note(wave).softmax(1) if self.has_probabilities else None
+        if not self.has_probabilities:
+            return None
+        latest = self.asked[-len(wave) :]  # scores and probabilities of the same waves are one question
+        again = len(latest) == len(wave) and torch.equal(torch.stack(latest), wave)
+        return (self.function(wave) if again else self._note(wave)).softmax(1)
 
     def forget(self) -> None:
         self.asked.clear()
