@@ -8,6 +8,7 @@ gradient, of which nothing is known here.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -30,14 +31,21 @@ class Compass:
     """Frequency of each bin as a part of the highest, shape (bins,)."""
 
     @classmethod
-    def of(cls, length: int, sample_rate: float, bands: int) -> Compass:
-        """Make the statistics for sounds of `length` samples; frames are of 46 ms, shorter for short sounds."""
+    def of(cls, length: int, sample_rate: float, bands: int, like: Tensor | None = None) -> Compass:
+        """Make the statistics for sounds of `length` samples, of the kind and place of `like`.
+
+        Frames are of some 46 ms, shorter for short sounds; bands too narrow to hold a bin are left out.
+        """
         size = 1 << max(5, round(sample_rate * 0.0325).bit_length())
         size = min(size, 1 << max(5, (length // 4).bit_length()))
         where = torch.device("cpu")
-        filters = mel_filters(float(sample_rate), size, bands, 0.0, None, False, None, torch.float32, where)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Empty filters", UserWarning)
+            filters = mel_filters(float(sample_rate), size, bands, 0.0, None, False, None, torch.float32, where)
         filters = filters[filters.sum(1) > 0]
-        return cls(torch.hann_window(size), filters / filters.sum(1, keepdim=True), torch.linspace(0, 1, size // 2 + 1))
+        like = filters if like is None else like
+        filters = filters / filters.sum(1, keepdim=True)
+        return cls(torch.hann_window(size).to(like), filters.to(like), torch.linspace(0, 1, size // 2 + 1).to(like))
 
     def read(self, wave: Tensor) -> Tensor:
         """Give the statistics of a wave (T,), shape (S,)."""
@@ -58,6 +66,7 @@ class Compass:
         size = len(self.window)
         off = self.part[:, None] - centre
         total = magnitude * magnitude.sum(0)
+        spectrum[[0, -1]] *= 2  # they have no twins at negative frequencies, for which an inverse transform halves them
         rows = []
         for slope in (
             *(band[:, None] / level for band, level in zip(self.filters, energy, strict=True)),
@@ -65,16 +74,17 @@ class Compass:
             (off**2 - width**2) / (width * total),
         ):
             change = torch.istft(spectrum * slope, size, size // 4, window=self.window, length=len(wave))
-            rows.append(change / change.norm().clamp_min(1e-30))
-        found = torch.stack(rows)
-        return found[found.norm(dim=1) > 0.5]
+            length = change.norm()
+            if float(length) > 1e-30:
+                rows.append(change / length)
+        return torch.stack(rows) if rows else wave.new_zeros(0, len(wave))
 
     def _parts(self, wave: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         size = len(self.window)
         spectrum = torch.stft(wave, size, size // 4, window=self.window, pad_mode="constant", return_complex=True)
         power = spectrum.real**2 + spectrum.imag**2
         energy = self.filters @ power
-        floor = FLOOR * float(energy.amax()) + 1e-30
+        floor = FLOOR * float(energy.detach().amax()) + 1e-30
         magnitude = (power + floor).sqrt()
         total = magnitude.sum(0)
         centre = (self.part[:, None] * magnitude).sum(0) / total
@@ -87,7 +97,7 @@ def orthonormal(rows: Tensor, ridge: float = 1e-4) -> Tensor:
 
     Rows that nearly say the same become one strong and one weak waveform, by the ridge.
     """
-    inner = (rows @ rows.T).double()
+    inner = (rows @ rows.T).double().cpu()
     low = torch.linalg.cholesky(inner + ridge * torch.eye(len(rows), dtype=torch.float64))
-    spanned: Tensor = torch.linalg.inv(low).to(rows.dtype) @ rows
+    spanned: Tensor = torch.linalg.inv(low).to(rows) @ rows
     return spanned

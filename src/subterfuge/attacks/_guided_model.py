@@ -14,6 +14,8 @@ CUTS = 40
 """Most planes that are laid to find a point of the model."""
 KEPT = 16
 """Of them, the latest, which count at a time."""
+FLAT = 1e-100
+"""A slope that counts as none: its square is still a number."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Model:
                 return z
             if cut and margin > highest:
                 highest, near = margin, z
-            if not bool(slope.any()):
+            if not bool((slope.abs() > FLAT).any()):
                 break
             slopes.append(slope.numpy())
             bounds.append(needed - margin + float(slope @ z))

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from subterfuge.attacks._es_space import Line, Spent
 from subterfuge.attacks._guided_compass import Compass, orthonormal
-from subterfuge.attacks._guided_model import Model
+from subterfuge.attacks._guided_model import FLAT, Model
 from subterfuge.attacks.evolution import Evolution
 from subterfuge.attacks.knobs import expect
 from subterfuge.errors import AttackError
@@ -36,6 +36,8 @@ CLIMBS = (0.5, 2.0, 8.0)
 """Lengths of the steps that are tried before a win, in strides."""
 FINEST_DB = 75.0
 """Probes are no quieter than this below the clip: rounding in the file is not far below."""
+LONGEST = 100.0
+"""Of a step, in lengths of the clip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,8 @@ class Guided:
             ("patience", 0, math.inf),
         ):
             expect("guided", knob, getattr(self, knob), least, most)
+        if not self.over:
+            raise AttackError("guided over=(): at least one number was expected")
         for over in self.over:
             expect("guided", "over", over, 0, 100)
         for db in self.starts:
@@ -94,13 +98,13 @@ class Guided:
         """Search for each row in turn, from each start in turn."""
         for row in range(len(clean)):
             walk = Walk(self, oracle, clean[row], row, dice[row])
-            going = True
+            going, before = True, oracle.queries[row]
             if self.evolve:
                 with suppress(Spent):
-                    Evolution().search(Line(oracle, row, oracle.queries[row] + self.evolve, clean[row]), dice[row])
+                    Evolution().search(Line(oracle, row, self.evolve, clean[row]), dice[row])
                 going = walk.from_(oracle.best[row].clone())
             for db in self.starts:
-                if not going or oracle.queries[row] >= self.queries:
+                if not going or oracle.queries[row] - before >= self.queries:
                     break
                 going = walk.from_(oracle.start[row] + walk.noise(db))
 
@@ -110,37 +114,36 @@ class Walk:
 
     def __init__(self, knobs: Guided, oracle: Oracle, clean: Tensor, row: int, die: torch.Generator) -> None:
         self.knobs, self.oracle, self.clean, self.row, self.die = knobs, oracle, clean, row, die
-        self.loud = float(clean.norm())
-        self.compass = Compass.of(len(clean), oracle.sample_rate, knobs.bands)
+        self.loud = float(clean.norm()) or 1e-3 * math.sqrt(len(clean))  # a silent clip is taken for a quiet sound
+        self.compass = Compass.of(len(clean), oracle.sample_rate, knobs.bands, clean)
         self.delta = torch.zeros_like(clean)
-        self.told: list[dict[str, float | None]] = []
-        oracle.findings[row]["starts"] = self.told
+        self.told: list[dict[str, float | None]] = oracle.findings[row].setdefault("starts", [])
 
     def from_(self, start: Tensor) -> bool:
-        """Walk from a change (T,); say whether there is budget left."""
-        self.delta = start
-        self.delta = self._inside(self.delta[None])[0]
+        """Walk from a change (T,); say whether there is budget left, and something to gain."""
+        self.delta = self._inside(start[None])[0]
         self.quiet, self.highest, stale, stride = math.inf, -math.inf, 0, self._size(self.knobs.stride_db)
-        began, going = self.oracle.queries[self.row], True
-        for _ in range(self.knobs.rounds):
-            before = self.quiet, self.highest
-            going = self._step(stride)
-            if not going:
-                break
-            gained = self.quiet < 0.994 * before[0] or (math.isinf(self.quiet) and self.highest > before[1])
-            stride *= 1.0 if gained else 0.25
-            stale = 0 if gained else stale + 1
-            if stale > self.knobs.patience:
-                break
-        self.told.append(
-            {
-                "start_db": self._db(float(start.norm())),
-                "snr_db": self._db(self.quiet),
-                "margin": self.highest,
-                "queries": self.oracle.queries[self.row] - began,
-            }
-        )
-        return going
+        began, start_db = self.oracle.queries[self.row], self._db(float(self.delta.norm()))
+        try:
+            for _ in range(self.knobs.rounds):
+                before = self.quiet, self.highest
+                if not self._step(stride) or self.quiet == 0:
+                    return False
+                gained = self.quiet < 0.994 * before[0] or (math.isinf(self.quiet) and self.highest > before[1])
+                stride *= 1.0 if gained else 0.25
+                stale = 0 if gained else stale + 1
+                if stale > self.knobs.patience:
+                    break
+            return True
+        finally:  # the budget may end anywhere
+            self.told.append(
+                {
+                    "start_db": start_db,
+                    "snr_db": self._db(self.quiet),
+                    "margin": self.highest if math.isfinite(self.highest) else None,
+                    "queries": self.oracle.queries[self.row] - began,
+                }
+            )
 
     def _step(self, stride: float) -> bool:
         """Measure slopes here, try steps, keep the best; say whether there is budget left."""
@@ -150,19 +153,20 @@ class Walk:
         basis = self._basis()
         asked = torch.cat([self.delta[None], self.delta + probe * basis])
         margins, answers = oracle.answers(asked, row)
+        self._keep(asked[: min(1, len(margins))], margins[:1])
         if len(margins) < len(asked):
             return False
-        self._keep(asked[:1], margins[:1])
-        place = (basis @ self.delta).double()
+        place = (basis @ self.delta).double().cpu()
         model = Model(
             answers[0], (answers[1:] - answers[0]) / probe, place, lambda answer: oracle.margin_of(answer, row)
         )
         needed = float(oracle.needed[row]) if math.isfinite(float(oracle.needed[row])) else 0.0
         spread = float(answers[0].std())
-        tolerance = 1e-4 * spread
+        afar = model.answer - torch.tensordot(place, model.slopes, dims=1)  # of the clip: two scores meet at the goal
+        tolerance = 1e-4 * max(spread, float(afar.std()))
         if oracle.seeks == "margin":
             _, slope = model.margin(place)
-            uphill = slope / slope.norm().clamp_min(1e-30)
+            uphill = slope / slope.norm().clamp_min(FLAT)
             ways = [scale * stride * uphill for scale in CLIMBS]
         elif float(margins[0]) > needed:
             ways = [model.least(stay, needed + 2 * tolerance, tolerance) - place for stay in STAYS]
@@ -174,13 +178,13 @@ class Walk:
                 length = float(there.norm())
                 ways += [there * min(1.0, scale * stride / max(length, 1e-30)) for scale in CLIMBS]
             ways += [model.least(stay, bar, tolerance) - place for stay in (0.3, 3.0)]
-        tries = self._inside(self.delta + torch.stack(ways).to(basis.dtype) @ basis)
+        tries = self._inside(self.delta + self._moves(ways, basis))
         here = self.delta
         for mend in range(knobs.mends + 1):
             margins, answers = oracle.answers(tries, row)
+            self._keep(tries[: len(margins)], margins)
             if len(margins) < len(tries):
                 return False
-            self._keep(tries, margins)
             if oracle.seeks == "margin" or mend == knobs.mends:
                 break
             mended = []
@@ -188,10 +192,10 @@ class Walk:
             for at, margin, answer in zip(tries, margins.tolist(), answers, strict=True):
                 if margin > needed or margin < worth:
                     continue
-                there = place + (basis @ (at - here)).double()
+                there = place + (basis @ (at - here)).double().cpu()
                 bar = needed + max(tolerance, 0.15 * (needed - margin)) + tolerance
                 step = model.at(answer, there).least(1e4, bar, tolerance) - there
-                other = at + step.to(basis.dtype) @ basis
+                other = at + self._moves([step], basis)[0]
                 if float(other.norm()) < 0.999 * self.quiet:
                     mended.append(other)
             if not mended:
@@ -208,9 +212,18 @@ class Walk:
             rows.append(self.delta[None] / length)
         return orthonormal(torch.cat(rows))
 
+    def _moves(self, ways: list[Tensor], basis: Tensor) -> Tensor:
+        """Give the waves (n, T) of steps (G,), which a slope near 0 may make longer than a wave can hold."""
+        steps = torch.stack(ways)
+        steps = steps * (LONGEST * self.loud / steps.norm(dim=1, keepdim=True).clamp_min(1e-30)).clamp_max(1)
+        moved: Tensor = steps.to(basis) @ basis
+        return moved
+
     def _keep(self, deltas: Tensor, margins: Tensor) -> None:
         """Move to the quietest win, or, before one, to the largest margin."""
-        sizes = torch.where(margins > self.oracle.needed[self.row], deltas.norm(dim=1).double(), math.inf)
+        if not len(margins):
+            return
+        sizes = torch.where(margins > self.oracle.needed[self.row], deltas.norm(dim=1).double().cpu(), math.inf)
         best = int(sizes.argmin()) if self.oracle.seeks == "quiet" else 0
         if self.oracle.seeks == "quiet" and float(sizes[best]) < self.quiet:
             self.quiet, self.delta = float(sizes[best]), deltas[best].clone()
