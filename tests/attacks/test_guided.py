@@ -28,7 +28,7 @@ from subterfuge.victim import Kind, duels_of
 T = 512
 RATE = 8000
 FACTOR = 2.1
-"""How many times the least change it may need on a linear victim of random weights; it reaches 1.85 to 1.97."""
+"""How many times the least change it may need on a linear victim of random weights; it reaches 1.82 to 1.96."""
 HASTY = Guided(evolve=0, starts=(math.inf,), bands=8)
 """From the clip alone."""
 
@@ -287,13 +287,15 @@ def of_differences(seed: int) -> Toy:
     return Toy(lambda wave: duels_of(scores.function(wave)), labels=scores.labels, kind=Kind.DUELS)
 
 
+GOALS: list[Goal] = [Targeted("d"), Untargeted(), Maximise("d", asks="scores")]
+
+
 @pytest.mark.parametrize(
-    "goal", [Targeted("d"), Untargeted(), Confident("d", 0.8), Maximise("d", asks="scores")], ids=str
+    ("make", "goal"),
+    [(make, goal) for make in (plain, of_votes, of_differences) for goal in GOALS] + [(plain, Confident("d", 0.8))],
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
-@pytest.mark.parametrize("make", [plain, of_votes, of_differences])
 def test_the_margins_of_the_answers_are_the_margins(make: Callable[[int], Toy], goal: Goal) -> None:
-    if goal.asks == "probabilities" and make is not plain:
-        pytest.skip("a table of duels has no probabilities here")
     for seed in range(3):
         victim, clean = make(seed), tones(2, T, seed=seed)
         oracle = oracle_of(victim, clean, goal, focus=3)
@@ -347,10 +349,9 @@ def test_the_margin_of_answers_has_a_gradient() -> None:
 # --- the search ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_on_a_linear_victim_it_comes_within_a_factor_of_the_nearest_point(seed: int) -> None:
-    victim, w = two_sided(T, seed=seed)
-    clean = at_distance(tones(1, T, seed=seed + 1), w, 40.0)
+def test_on_a_linear_victim_it_comes_within_a_factor_of_the_nearest_point() -> None:
+    victim, w = two_sided(T, seed=1)
+    clean = at_distance(tones(1, T, seed=2), w, 40.0)
     least = float(-(clean[0].double() @ w) / w.norm())
     oracle = search(Guided(), victim, clean)
     assert 1 - 1e-5 <= float(oracle.best_size[0]) / least < FACTOR
@@ -366,7 +367,6 @@ def test_it_comes_as_near_to_a_cone_of_four_planes() -> None:
 
 
 def test_it_goes_to_the_goal_and_no_further_where_two_scores_meet() -> None:
-    # the spread of two scores is 0 there, and what it aims past the goal must not be
     victim, w = two_sided(T)
     clean = at_distance(tones(1, T), w, 40.0)
     oracle = search(HASTY, victim, clean)
