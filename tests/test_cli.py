@@ -211,8 +211,8 @@ def test_a_won_attack_says_what_it_came_to(bands: Path, here: Path) -> None:
     ("name", "attack", "hint"),
     [
         ("bands", "noise", "quietest"),
-        ("scores", "noise", "guided"),
-        ("scores", "guided", None),
+        ("scores", "noise", "substitute"),
+        ("scores", "substitute", None),
         ("label", "noise", "hopskipjump"),
     ],
 )

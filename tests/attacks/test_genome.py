@@ -70,3 +70,10 @@ def test_a_population_ends_with_the_budget_and_a_closed_row_answers_nothing() ->
     oracle.population(changes, 1)
     with pytest.raises(BudgetSpent):
         oracle.population(changes, 0)
+
+
+def test_answers_that_were_paid_for_are_given_where_the_budget_ends_between_two_parts() -> None:
+    oracle, clean = oracle_of(Budget(queries=64))
+    oracle.queries[1] = 64
+    assert len(oracle.population(torch.zeros(70, clean.shape[1]), 0)[0]) == 64
+    assert oracle.queries == [64, 64]

@@ -45,8 +45,10 @@ from subterfuge.victim import Gives, Kind, Victim
 
 LOUDEST_MAXIMISE = LeastSNR(40.0)
 """The limit of a goal without an end, where none was given."""
-DEFAULTS = ("quietest", "pgd", "guided", "hopskipjump")
-"""The attacks that are chosen where none is named: the best for gradients, for scores and for labels."""
+QUIETEST = {Gives.GRADIENTS: "quietest", Gives.SCORES: "substitute", Gives.LABELS: "hopskipjump"}
+"""The attack that is chosen where none is named, by what the victim gives: the best on the original study's rows."""
+LARGEST = {Gives.GRADIENTS: "pgd", Gives.SCORES: "evolution"}
+"""The same for the goal without an end; labels alone cannot be climbed."""
 QUIET = 1e-4
 """Peak below which a clip is near-silent: a change of one 16-bit step is louder."""
 
@@ -190,12 +192,7 @@ def attack(
 def default_attack(threat: Threat, victim: Victim) -> str:
     """Give the name of the attack for a threat and a victim where none is named."""
     sees = max(victim.gives, Gives.LABELS if victim.twin is None else victim.twin.gives)
-    able = [name for name, kind in ATTACKS.items() if kind.needs <= sees and name in DEFAULTS]
-    if isinstance(threat.goal, Maximise):
-        able = [name for name in able if climbs(ATTACKS[name])]
-    elif sees is Gives.GRADIENTS:
-        return "quietest"
-    return max(able, key=lambda name: ATTACKS[name].needs) if able else "noise"
+    return (LARGEST if isinstance(threat.goal, Maximise) else {}).get(sees, QUIETEST[sees])
 
 
 def _check_fit(method: Attack, victim: Victim, on: Victim, threat: Threat) -> None:

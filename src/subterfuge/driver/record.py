@@ -105,7 +105,7 @@ def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, a
     elif (victim.twin or victim).gives >= Gives.GRADIENTS:
         tries.append("--attack quietest")
     else:
-        better = "guided" if victim.gives >= Gives.SCORES else "hopskipjump"
+        better = "substitute" if victim.gives >= Gives.SCORES else "hopskipjump"
         if name_of(method) != better:
             tries.append(f"--attack {better}")
     if threat.goal.name == "confident":

@@ -250,6 +250,8 @@ class Oracle:
         where = torch.tensor([row])
         batch = BATCH if self._threat.budget.seconds is None else 1
         for first in range(0, len(deltas), batch):
+            if first and not bool(self.open()[row]):  # what has been answered is given, not lost to an exception
+                return
             if not len(self._chosen(where)):
                 return
             left = self._threat.budget.queries
