@@ -24,8 +24,8 @@ from subterfuge import LeastSNR, Targeted, Threat, Untargeted, Victim, attack, l
 from subterfuge.attacks import PGD, Quietest
 from subterfuge.cli import guarded
 from subterfuge.cli.control import control as command
-from subterfuge.driver.controls import control, estimate, shuffled
-from subterfuge.errors import InputError
+from subterfuge.driver.controls import Estimate, _taking, control, estimate, shuffled
+from subterfuge.errors import InputError, VictimError
 from subterfuge.outcome import outcome_path
 
 BY = Quietest(starts=(math.inf,), even=0, climb=100, resort=1, race=(20, 20), keep=(1,))
@@ -172,6 +172,33 @@ def test_white_noise_drifts_toward_the_class_whose_band_is_widest(tmp_path: Path
     assert found.kinds["white noise"].answers["high"] == 1
 
 
+def test_where_the_kinds_differ_the_drift_of_each_is_told(tmp_path: Path, bands: Victim) -> None:
+    """A change in the middle alone: its shuffles and its spectrum drift there, and white noise to the widest band."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).normal(size=6400))
+    hz = np.fft.rfftfreq(6400, 1 / RATE)
+    change = np.fft.irfft(spectrum * ((hz > 1300) & (hz < 1700)), n=6400)
+    found = control(pretend(tmp_path, bands, 0.3 * change / change.std()), bands, draws=20)
+    assert {name: kind.drift for name, kind in found.kinds.items()} == {
+        "shuffled in time": ("middle",),
+        "random phase": ("middle",),
+        "white noise": ("high",),
+    }
+    assert found.drift == ()
+    assert "Shuffled in time drifts toward middle; random phase toward middle; white noise toward high" in found.verdict
+    assert "The victim says middle of the file, toward which 2 of 3 kinds drift" in found.verdict
+
+
+def test_noise_that_moves_nothing_drifts_nowhere(won: Path, bands: Victim) -> None:
+    found = control(won, load_victim(won.parent / "cards" / "label.toml"), draws=20)
+    assert {kind.drift for kind in found.kinds.values()} == {()}
+    assert found.verdict.endswith("Noise of no kind drifts toward any class.")
+
+
+def test_of_two_classes_the_one_that_noise_favours_is_named() -> None:
+    assert _taking({"a": Estimate(-0.5, -0.6, -0.4), "b": Estimate(0.5, 0.4, 0.6)}) == ("b",)
+    assert _taking({"a": Estimate(0.0, -0.1, 0.1), "b": Estimate(0.0, -0.1, 0.1)}) == ()
+
+
 def test_few_draws_tell_nothing(won: Path, bands: Victim) -> None:
     found = control(won, bands, draws=18)
     assert found.does_something is None
@@ -235,13 +262,17 @@ class Counting:
     """A victim that counts the sounds that it decides about."""
 
     def __init__(self, victim: Victim) -> None:
-        self.victim, self.count = victim, 0
+        self.victim, self.sizes = victim, list[int]()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.victim, name)
 
+    @property
+    def count(self) -> int:
+        return sum(self.sizes)
+
     def decide(self, wave: torch.Tensor) -> torch.Tensor:
-        self.count += len(wave)
+        self.sizes.append(len(wave))
         return self.victim.decide(wave)
 
 
@@ -254,8 +285,43 @@ def test_the_victim_is_asked_so_many_times_and_no_more(
     found = control(won, victim, draws=7, queries=queries, progress=lambda *at: seen.append(at))
     assert found.queries == victim.count == 3 * draws + 2
     assert [kind.draws for kind in found.kinds.values()] == [draws] * 3
-    assert seen == [(done, 3 * draws + 2) for done in range(2, 3 * draws + 2)]
+    assert seen == [(2 + kind * draws, 3 * draws + 2) for kind in range(3)]
     assert any("draws of each kind instead of 7" in note for note in found.warnings) == (draws < 7)
+
+
+@pytest.mark.parametrize("name", ["scores", "label"])
+def test_sixteen_sounds_asked_at_once_get_the_answers_that_they_get_alone(
+    name: str, won: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim: Any = Counting(load_victim(won.parent / "cards" / f"{name}.toml"))
+    together = control(won, victim, draws=20)
+    assert victim.sizes == [2, 16, 4, 16, 4, 16, 4]
+    monkeypatch.setattr("subterfuge.driver.controls.TOGETHER", 1)
+    alone: Any = Counting(victim.victim)
+    assert control(won, alone, draws=20) == together
+    assert victim.count == alone.count == together.queries == 62
+
+
+def test_of_long_sounds_fewer_are_asked_at_once(won: Path, bands: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subterfuge.driver.controls.TOGETHER_SAMPLES", 3200 * 3)
+    victim: Any = Counting(bands)
+    control(won, victim, draws=4)
+    assert victim.sizes == [2, 3, 1, 3, 1, 3, 1]
+
+
+@pytest.mark.parametrize("at", [2, 9])
+def test_a_class_that_the_victim_does_not_have_is_refused_anywhere_in_a_batch(
+    at: int, won: Path, bands: Victim
+) -> None:
+    class Odd(Counting):
+        def decide(self, wave: torch.Tensor) -> torch.Tensor:
+            before, said = self.count, super().decide(wave)
+            said[[before <= at < self.count] * len(said)] = 3
+            return said
+
+    victim: Any = Odd(load_victim(won.parent / "cards" / "label.toml"))
+    with pytest.raises(VictimError, match="class 3"):
+        control(won, victim, draws=9)
 
 
 def test_one_seed_gives_the_same_control_and_another_seed_another(won: Path, bands: Victim) -> None:
@@ -273,6 +339,19 @@ def test_the_share_of_hits_has_wilsons_interval(tmp_path: Path, bands: Victim) -
         assert (kind.share.low, kind.share.high) == pytest.approx(
             ((middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)), abs=1e-12
         )
+
+
+@pytest.mark.parametrize("draws", [1, 20])
+def test_shares_of_labels_alone_have_wilsons_interval_which_is_never_nothing(draws: int, won: Path) -> None:
+    found = control(won, load_victim(won.parent / "cards" / "label.toml"), draws=draws)
+    z = 1.959963984540054
+    far = z * z / (draws + z * z)  # Wilson's bound of none of n; that of all of n lies as far below 1
+    for kind in found.kinds.values():
+        assert kind.answers == {"low": 1.0}
+        for label, mean, low, high in (("low", 0.0, -far, 0.0), ("middle", 0.0, 0.0, far), ("high", 0.0, 0.0, far)):
+            one = kind.moved[label]
+            assert (one.mean, one.low, one.high) == pytest.approx((mean, low, high), abs=1e-12)
+        assert (kind.rise.mean, kind.rise.low, kind.rise.high) == pytest.approx((0.0, 0.0, far), abs=1e-12)
 
 
 def test_two_draws_have_students_interval_of_one_degree_of_freedom() -> None:
@@ -359,6 +438,31 @@ def test_the_result_is_written_where_it_is_asked_for_and_nothing_is_overwritten(
     assert refused.code == 2
 
 
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize("name", ["a-to-high.wav", "a-to-high.wav.outcome.json", "a.wav", "cards/bands.toml"])
+@pytest.mark.parametrize("other", [False, True])
+def test_what_is_read_is_never_overwritten_even_by_force(name: str, link: bool, other: bool, won: Path) -> None:
+    place = won.parent / name
+    kept = place.read_bytes()
+    out = won.with_name("link")
+    if link:
+        out.symlink_to(place)
+    more = ["--victim", won.parent / "cards" / "scores.toml"] if other else []
+    said = told(won, "--draws", 1, "--force", *more, "--out", out if link else place)
+    assert said.code == 2
+    assert "itself" in said.err
+    assert "even by force" in said.err
+    assert place.read_bytes() == kept
+    assert out.is_symlink() == link
+
+
+def test_a_card_given_by_hand_is_not_overwritten_either(won: Path) -> None:
+    card = won.parent / "cards" / "scores.toml"
+    kept = card.read_bytes()
+    assert told(won, "--draws", 1, "--victim", card, "--out", card, "--force").code == 2
+    assert card.read_bytes() == kept
+
+
 def test_an_interrupted_control_leaves_nothing_behind(
     won: Path, bands: Victim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,6 +547,15 @@ def test_the_library_refuses_them_too(won: Path, bands: Victim) -> None:
         control(won, bands, draws=0)
     with pytest.raises(InputError, match="4 queries"):
         control(won, bands, queries=4)
+
+
+def test_a_folder_of_outcomes_is_told_from_an_outcome_and_one_in_it_is_named(won: Path, tmp_path: Path) -> None:
+    said = told(won.parent)
+    assert said.code == 2
+    assert f"{won.parent} is a folder, and one outcome was expected" in said.err
+    assert str(outcome_path(won)) in said.err
+    (tmp_path / "none").mkdir()
+    assert "FILE.outcome.json" in told(tmp_path / "none").err
 
 
 def test_a_folder_is_no_outcome(tmp_path: Path) -> None:

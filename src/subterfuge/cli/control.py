@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--queries", type=click.IntRange(5), help="Most sounds to ask about; 3 draws + 2 by default.")
 @click.option("--seed", default=0, show_default=True, help="Of the noise.")
 @click.option("--out", type=PATH, help="A JSON file to write the result to.")
-@click.option("--force", is_flag=True, help="Overwrite it.")
+@click.option("--force", is_flag=True, help="Overwrite it (never what it reads).")
 @device_option
 @threads_option
 @trust_option
@@ -63,17 +63,17 @@ def control(
     OUTCOME is a record (FILE.outcome.json) or the sound beside it. The true victim is asked about the clip, the file,
     and many draws of the change shuffled in time, of its spectrum with random phase, and of white noise.
     """
-    from subterfuge.audio.place import check_target
     from subterfuge.driver.controls import control as run
-    from subterfuge.driver.controls_case import card_of, find_case, save
+    from subterfuge.driver.controls_case import card_of, check_out, find_case, save
     from subterfuge.victims import load_victim
 
     set_threads(threads)
     notes: list[str] = []
     case = find_case(outcome, notes.append, max_seconds=max_seconds)
+    card = card_of(case, card)
     if out is not None:
-        check_target(out, case.path, force)
-    victim = load_victim(card_of(case, card), trust_pickle=trust_pickle, device=device)
+        check_out(out, case, card, force)
+    victim = load_victim(card, trust_pickle=trust_pickle, device=device)
     with Watch(case.file.name, quiet=as_json and not sys.stderr.isatty()) as watch:
         found = run(case, victim, draws=draws, queries=queries, seed=seed, progress=watch.count)
     if out is not None:

@@ -20,7 +20,6 @@ from torch import Tensor
 from subterfuge.attacks.noise import same_spectrum, white
 from subterfuge.audio import MAX_SECONDS, Clip, hear
 from subterfuge.driver.controls_case import Case, find_case
-from subterfuge.driver.judge import ask
 from subterfuge.errors import ClipError, InputError, VictimError
 from subterfuge.hearing.levels import snr_db
 from subterfuge.oracle import dice, passband
@@ -32,12 +31,18 @@ BLOCK_SECONDS = 0.032
 """Length of the moments that are shuffled."""
 CHANCE = 0.05
 """The attack does something where, by every kind of noise, it would come about by chance less often than this."""
+OF_LABELS = "share of the answers"
+"""What is counted where the victim gives labels only."""
 ENOUGH = 19
 """Draws of a kind with which a chance of 1 in 20 can be told."""
 NEARLY = 0.99
 """The part of the attack's rise that counts as doing as much."""
 SURE = 0.95
 """Of the intervals."""
+TOGETHER = 16
+"""Sounds that the victim is asked about at once, so that its workers are all busy."""
+TOGETHER_SAMPLES = 2**22
+"""Most samples of them all: of long sounds fewer are asked at once, since a victim may need a thousand times that."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,9 @@ class Draws:
     answers: Mapping[str, float]
     """The share of each label that was answered."""
     moved: Mapping[str, Estimate]
-    """By how much each class rises above the clean clip's."""
+    """By how much each class rises above the clean clip's; of labels alone, the share, with Wilson's interval."""
+    drift: tuple[str, ...]
+    """The classes that take more than an even share of what rises, the most first."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +184,8 @@ def control(
         raise ClipError(f"{found.file} is {found.clip.name} unchanged; there is no change to compare noise with")
     look = _Look(victim, found.threat, index_of(found.focus, victim.labels))
     die = dice(f"controls/{seed}/{found.clip.fingerprint}", 1)[0]
-    before, after = look.at(clean), look.at(changed)
+    before, after = look.at(torch.stack([clean, changed]))
+    together = max(1, min(TOGETHER, TOGETHER_SAMPLES // len(clean)))
     total, asked = 3 * draws + 2, 2
     kinds = {}
     block = round(BLOCK_SECONDS * rate)
@@ -187,16 +195,19 @@ def control(
         "white noise": lambda: white(change, die),
     }
     for name, draw in ways.items():
-        answers, levels = [], []
-        for _ in range(draws):
+        answers, levels = list[Asked](), list[float]()
+        while len(answers) < draws:
             if progress is not None:
                 progress(asked, total)
-            heard = _heard(found.clip, clean, draw(), float(change.norm()), rate)
-            answers.append(look.at(heard))
-            levels.append(snr_db(clean.numpy(), heard.numpy()))
-            asked += 1
-        kinds[name] = _summed(answers, levels, before, after)
-    drift = _drift(kinds, victim.labels)
+            some = [
+                _heard(found.clip, clean, draw(), float(change.norm()), rate)
+                for _ in range(min(together, draws - len(answers)))
+            ]
+            answers.extend(look.at(torch.stack(some)))
+            levels.extend(snr_db(clean.numpy(), heard.numpy()) for heard in some)
+            asked += len(some)
+        kinds[name] = _summed(answers, levels, before, after, of_labels=look.of_labels)
+    drift = _drift(kinds)
     rise = after.value - before.value
     does = all(kind.chance <= CHANCE for kind in kinds.values()) if draws >= ENOUGH else None
     return Control(
@@ -242,7 +253,7 @@ def shuffled(like: Tensor, die: torch.Generator, block: int) -> Tensor:
 
 
 class _Look:
-    """Asks the true victim about a sound, in the terms of a goal."""
+    """Asks the true victim about sounds, in the terms of a goal."""
 
     def __init__(self, victim: Victim, threat: Threat, focus: int) -> None:
         self._victim, self._threat, self._focus = victim, threat, focus
@@ -250,35 +261,60 @@ class _Look:
         self._margin = Maximise(goal.target, "scores").margin if isinstance(goal, Maximise) else goal.margin
         self.classes = "probability"
 
-    def at(self, wave: Tensor) -> Asked:
-        """Ask about one wave (T,)."""
-        verdict = ask(self._victim, self._threat, wave[None], self._focus)
-        focus = torch.tensor([self._focus])
-        if verdict.probabilities is not None:
-            numbers = verdict.probabilities[0]
-            mine = float(numbers[self._focus])
-            value = 1 - mine if self._threat.goal.name == "untargeted" else mine
-        elif self._threat.goal.asks == "probabilities" and not isinstance(self._threat.goal, Maximise):
-            raise VictimError(f"the goal {self._threat.goal.name} asks for probabilities, and this victim has none")
+    @property
+    def of_labels(self) -> bool:
+        """Whether the numbers are 0 or 1, since the victim gives labels and nothing else."""
+        return self.classes == OF_LABELS
+
+    def at(self, waves: Tensor) -> list[Asked]:
+        """Ask about waves (N, T), all at once."""
+        labels, goal = self._victim.labels, self._threat.goal
+        said, chances = _read(self._victim, waves)
+        focus = torch.full((len(waves),), self._focus)
+        reached = goal.reached(said, chances, focus)
+        if chances is not None:
+            numbers = chances.double()
+            mine = numbers[:, self._focus]
+            values = 1 - mine if goal.name == "untargeted" else mine
+        elif goal.asks == "probabilities" and not isinstance(goal, Maximise):
+            raise VictimError(f"the goal {goal.name} asks for probabilities, and this victim has none")
         elif self._victim.gives >= Gives.SCORES:
             with torch.no_grad():
-                scores = self._victim.scores(wave[None]).double()
-            value = float(self._margin(scores, focus)[0])
+                scores = self._victim.scores(waves).double().cpu()
+            values = self._margin(scores, focus)
             self.classes = "score" if scores.ndim == 2 else "duels won"
-            numbers = scores[0] if scores.ndim == 2 else (duels_of(scores)[0] > 0).sum(1).double()
+            numbers = scores if scores.ndim == 2 else (duels_of(scores) > 0).sum(2).double()
         else:
-            self.classes = "share of the answers"
-            numbers = torch.nn.functional.one_hot(torch.tensor(verdict.index), len(self._victim.labels)).double()
-            value = float(verdict.reached)
-        by_class = dict(zip(self._victim.labels, numbers.double().tolist(), strict=True))
-        return Asked(verdict.label, verdict.reached, value, by_class)
+            self.classes = OF_LABELS
+            numbers = torch.nn.functional.one_hot(said, len(labels)).double()
+            values = reached.double()
+        return [
+            Asked(labels[place], bool(met), float(value), dict(zip(labels, row, strict=True)))
+            for place, met, value, row in zip(
+                said.tolist(), reached.tolist(), values.tolist(), numbers.tolist(), strict=True
+            )
+        ]
 
     def measure(self, focus: str) -> str:
         """Say what `Asked.value` is."""
         what = f"not {focus}" if self._threat.goal.name == "untargeted" else focus
         if self.classes == "probability":
             return f"probability of {what}"
-        return f"share of {what}" if self.classes == "share of the answers" else f"margin of {what}"
+        return f"share of {what}" if self.of_labels else f"margin of {what}"
+
+
+def _read(victim: Victim, waves: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Ask what the victim says of waves (N, T): the classes (N,), and its probabilities (N, K) if it has any.
+
+    Raises:
+        VictimError: it died, or answered a class that it does not have.
+    """
+    with torch.no_grad():
+        said, chances = victim.decide(waves).cpu(), victim.probabilities(waves)
+    odd = (said < 0) | (said >= len(victim.labels))
+    if bool(odd.any()):
+        raise VictimError(f"the victim answered class {int(said[odd][0])}; it has {len(victim.labels)} labels")
+    return said, None if chances is None else chances.cpu()
 
 
 def _heard(clip: Clip, clean: Tensor, noise: Tensor, size: float, rate: int) -> Tensor:
@@ -301,13 +337,13 @@ def _heard(clip: Clip, clean: Tensor, noise: Tensor, size: float, rate: int) -> 
     return heard
 
 
-def _summed(answers: Sequence[Asked], levels: Sequence[float], before: Asked, after: Asked) -> Draws:
-    from scipy.stats import binomtest
-
+def _summed(
+    answers: Sequence[Asked], levels: Sequence[float], before: Asked, after: Asked, *, of_labels: bool
+) -> Draws:
     draws = len(answers)
     hits = sum(one.reached for one in answers)
-    wilson = binomtest(hits, draws).proportion_ci(confidence_level=SURE, method="wilson")
     rise = after.value - before.value
+    sum_up = share if of_labels else estimate
 
     def as_much(one: Asked) -> bool:
         if one.reached != after.reached:
@@ -315,24 +351,38 @@ def _summed(answers: Sequence[Asked], levels: Sequence[float], before: Asked, af
         return one.value - before.value >= (NEARLY * rise if rise > 0 else rise)
 
     as_good = sum(as_much(one) for one in answers)
+    moved = {label: sum_up([one.by_class[label] for one in answers], level) for label, level in before.by_class.items()}
     return Draws(
         draws=draws,
         snr_db=sum(levels) / draws,
         hits=hits,
-        share=Estimate(hits / draws, float(wilson.low), float(wilson.high)),
-        rise=estimate([one.value - before.value for one in answers]),
+        share=share([one.reached for one in answers]),
+        rise=sum_up([one.value for one in answers], before.value),
         as_good=as_good,
         chance=(as_good + 1) / (draws + 1),
         answers={label: count / draws for label, count in Counter(one.label for one in answers).most_common()},
-        moved={
-            label: estimate([one.by_class[label] - level for one in answers])
-            for label, level in before.by_class.items()
-        },
+        moved=moved,
+        drift=_taking(moved),
     )
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Give the mean of some numbers and Student's 95 % interval for it, none of one number.
+def share(values: Sequence[float], less: float = 0.0) -> Estimate:
+    """Give the share of ones among zeros and ones, less a number, and Wilson's 95 % interval for that.
+
+    Student's has no width where all are equal, however few they are.
+
+    >>> share([0.0])
+    Estimate(mean=0.0, low=0.0, high=0.7934506856227626)
+    """
+    from scipy.stats import binomtest
+
+    ones = round(math.fsum(values))
+    wilson = binomtest(ones, len(values)).proportion_ci(confidence_level=SURE, method="wilson")
+    return Estimate(ones / len(values) - less, float(wilson.low) - less, float(wilson.high) - less)
+
+
+def estimate(values: Sequence[float], less: float = 0.0) -> Estimate:
+    """Give the mean of some numbers, less a number, and Student's 95 % interval for it, none of one number.
 
     >>> estimate([1.0, 1.0, 1.0])
     Estimate(mean=1.0, low=1.0, high=1.0)
@@ -340,25 +390,48 @@ def estimate(values: Sequence[float]) -> Estimate:
     from scipy.stats import t
 
     count = len(values)
-    mean = math.fsum(values) / count
+    mean = math.fsum(value - less for value in values) / count
     if count < 2:
         return Estimate(mean, None, None)
-    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
+    spread = math.sqrt(math.fsum((value - less - mean) ** 2 for value in values) / (count - 1) / count)
     half = float(t.ppf((1 + SURE) / 2, count - 1)) * spread
     return Estimate(mean, mean - half, mean + half)
 
 
-def _drift(kinds: Mapping[str, Draws], labels: Sequence[str]) -> tuple[str, ...]:
-    """Name the classes that take more than an even share of what rises, under every kind of noise, the most first."""
+def _taking(moved: Mapping[str, Estimate]) -> tuple[str, ...]:
+    """Name the classes that take more than an even share of what rises, the most first; of two classes, over half."""
+    even = sum(max(0.0, one.mean) for one in moved.values()) / max(2, len(moved) - 1)
+    up = [label for label, one in moved.items() if one.low is not None and one.low > even]
+    return tuple(sorted(up, key=lambda label: -moved[label].mean))
 
-    def takes(kind: Draws, label: str) -> bool:
-        even = sum(max(0.0, one.mean) for one in kind.moved.values()) / (len(labels) - 1)
-        low = kind.moved[label].low
-        return low is not None and low > even
 
-    up = [label for label in labels if all(takes(kind, label) for kind in kinds.values())]
-    means = {label: sum(kind.moved[label].mean for kind in kinds.values()) for label in up}
+def _drift(kinds: Mapping[str, Draws]) -> tuple[str, ...]:
+    """Name the classes toward which every kind of noise drifts, the most first."""
+    first, *rest = kinds.values()
+    means = {label: sum(kind.moved[label].mean for kind in kinds.values()) for label in first.moved}
+    up = [label for label in means if all(label in kind.drift for kind in (first, *rest))]
     return tuple(sorted(up, key=lambda label: -means[label]))
+
+
+def _drift_text(kinds: Mapping[str, Draws], drift: Sequence[str], landed: str) -> str:
+    """Say toward what noise drifts: all of it, or, where the kinds differ, each of them."""
+    all_of = {frozenset(kind.drift) for kind in kinds.values()}
+    if all_of == {frozenset()}:
+        return "Noise of no kind drifts toward any class."
+    if len(all_of) == 1:
+        tail = ", which the victim says of the file" if landed in drift[:1] else ""
+        return f"Noise drifts toward {_listed(drift)}{tail}."
+    said = [f"{name} {'drifts ' * (not place)}toward {_listed(kind.drift)}"
+            for place, (name, kind) in enumerate(kinds.items())]  # fmt: skip
+    text = "; ".join(said)
+    there = sum(landed in kind.drift for kind in kinds.values())
+    tail = f". The victim says {landed} of the file, toward which {there} of {len(kinds)} kinds drift" if there else ""
+    return f"{text[0].upper()}{text[1:]}{tail}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    *most, last = names or ["no class"]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _verdict(
@@ -380,7 +453,4 @@ def _verdict(
             said += f"; {100 * most / rise:.0f} % of the rise is what noise does anyway"
     else:
         said = f"no more than noise: {name} of the same loudness does as much in {as_good}"
-    if not drift:
-        return f"{said}. Noise of every kind drifts toward no class in common."
-    toward = f"{said}. Noise drifts toward {', '.join(drift)}"
-    return f"{toward}, which the victim says of the file." if landed in drift[:1] else f"{toward}."
+    return f"{said}. {_drift_text(kinds, drift, landed)}"

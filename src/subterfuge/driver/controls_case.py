@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from subterfuge.audio import MAX_SECONDS, Clip
+from subterfuge.audio.place import check_target
 from subterfuge.errors import CardError, ClipError, InputError, OutputError
 from subterfuge.outcome import SCHEMA, outcome_path
 from subterfuge.threat import Threat, parse_goal
@@ -55,6 +57,12 @@ def read_record(path: str | Path) -> tuple[dict[str, Any], Path]:
         InputError: it is missing, no JSON, of another schema, or lacks what an outcome has.
     """
     given = Path(path)
+    if given.is_dir():
+        inside = min((one.name for one in given.glob(f"*{ENDING}")), default=f"FILE{ENDING}")
+        raise InputError(
+            f"{given} is a folder, and one outcome was expected: FILE{ENDING} or the sound beside it, such as "
+            f"{given / inside}"
+        )
     place = given if given.name.endswith(".json") else outcome_path(given)
     try:
         text = place.read_text(encoding="utf-8")
@@ -62,7 +70,7 @@ def read_record(path: str | Path) -> tuple[dict[str, Any], Path]:
         why = "" if given == place else f", which the sound {given} should have beside it"
         raise InputError(f"there is no outcome {place}{why}; give FILE{ENDING} or the sound beside it") from None
     except IsADirectoryError:
-        raise InputError(f"{place} is a folder; give one FILE{ENDING} in it") from None
+        raise InputError(f"{place} is a folder, and the outcome of the sound {given} was expected there") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{place} cannot be read as an outcome: {error}; give FILE{ENDING}") from None
     try:
@@ -141,6 +149,24 @@ def card_of(case: Case, card: str | Path | None) -> Path:
             return place
     said = f"is not at {told}" if told else "is not named in this outcome"
     raise CardError(f"the card of the victim {case.record['victim'].get('name')} {said}; give it with --victim CARD")
+
+
+def check_out(out: Path, case: Case, card: Path, force: bool) -> None:
+    """Refuse to write over what a control reads, whatever its name and even by force, and, unless forced, over others.
+
+    Raises:
+        OutputError: the place is the record, the clip, the attacked sound or the card, is a folder, or holds something.
+    """
+    told = case.record["victim"].get("card")
+    cards = [card, *(_places(told, case.path) if isinstance(told, str) else [])]
+    sources = [("outcome", case.path), ("attacked sound", case.file), *(("victim's card", one) for one in cards)]
+    for what, source in sources:
+        with contextlib.suppress(OSError, ValueError):  # one of them is not there; the name is checked below
+            if source is not None and out.samefile(source):
+                raise OutputError(
+                    f"{out} is the {what} itself, which is never overwritten, not even by force. Choose another name."
+                )
+    check_target(out, case.clip.path, force)
 
 
 def _places(told: str, record: Path | None) -> list[Path]:
