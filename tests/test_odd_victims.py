@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from tests.world import LABELS, RATE, clip
 
 from subterfuge.attacks import ATTACKS, Attack, make_attack
+from subterfuge.audio import Clip
 from subterfuge.driver import attack
-from subterfuge.errors import VictimError
+from subterfuge.errors import AttackError, VictimError
 from subterfuge.outcome import Outcome
-from subterfuge.threat import Budget, LeastSNR, Targeted, Threat
+from subterfuge.threat import Budget, Confident, Goal, LeastSNR, Maximise, Targeted, Threat
 from subterfuge.victim import Gives
 from subterfuge.victims.python import PythonVictim
 
@@ -65,7 +66,7 @@ def run(
     [
         (ValueError("the card burnt"), "the card burnt"),
         (np.array([np.nan, 0, 0]), "NaN"),
-        (np.zeros(4), "of shape (4,)); 3 numbers"),
+        (np.zeros(4), "of shape (1, 4); (1, 3) was expected"),
         ("high", "3 numbers a clip were expected"),
     ],
     ids=["raises", "nan", "four scores", "a word"],
@@ -136,3 +137,76 @@ def test_a_label_only_attack_sees_no_scores_even_of_a_victim_that_gives_them(tmp
     outcome = run(tmp_path, bands, make_attack("hopskipjump", {"rounds": "2", "race": "1"}), 300)
     assert outcome.won
     assert {step["margin"] for step in outcome.history} <= {1.0, -1.0}
+
+
+def counting(function: Function) -> tuple[Function, list[int]]:
+    calls = [0]
+
+    def counted(wave: NDArray[np.float32]) -> Any:
+        calls[0] += 1
+        return function(wave)
+
+    return counted, calls
+
+
+def chances(wave: NDArray[np.float32]) -> NDArray[np.float64]:
+    scores = np.exp(4 * bands(wave))
+    return np.asarray(scores / scores.sum())
+
+
+@pytest.mark.parametrize(
+    "goal", [Targeted("high"), Maximise("high"), Confident("high", 0.6)], ids=lambda goal: goal.name
+)
+def test_the_victim_is_called_once_for_each_query_and_each_judgement(goal: Goal, tmp_path: Path) -> None:
+    function, calls = counting(chances)
+    victim = PythonVictim.of(function, labels=LABELS, sample_rate=RATE, output="probabilities")
+    threat = Threat(goal, LeastSNR(20.0), Budget(queries=120))
+    outcome = attack(clip(tmp_path / "a.wav"), victim, threat, by="evolution", out=f"{tmp_path}/out/", control=3)
+    asked = outcome.queries + outcome.judgements + (outcome.control or {"queries": 0})["queries"]
+    assert asked < calls[0] <= asked + 5  # what it says of the clip, and how far past the goal that is
+
+
+def test_a_victim_that_dies_in_the_control_loses_no_win(tmp_path: Path) -> None:
+    sound = clip(tmp_path / "a.wav")
+    whole = PythonVictim.of(bands, labels=LABELS, sample_rate=RATE)
+    threat = Threat(Targeted("high"), budget=Budget(queries=400))
+    first = attack(sound, whole, threat, by="evolution", out=f"{tmp_path}/first/", control=0)
+    assert first.won
+    function = Counted(first.queries + first.judgements + 8, ValueError("no credit left"), once=False)
+    victim = PythonVictim.of(function, labels=LABELS, sample_rate=RATE)
+    outcome = attack(sound, victim, threat, by="evolution", out=f"{tmp_path}/second/", control=20)
+    assert outcome.won
+    assert outcome.control is None
+    assert any("no control" in note and "no credit left" in note for note in outcome.warnings)
+    assert Path(outcome.file or "").exists()
+
+
+def test_labels_alone_see_no_probability_where_the_goal_reads_them(tmp_path: Path) -> None:
+    victim = PythonVictim.of(chances, labels=LABELS, sample_rate=RATE, output="probabilities")
+    threat = Threat(Confident("high", 0.6), budget=Budget(queries=200))
+    outcome = attack(clip(tmp_path / "a.wav"), victim, threat, by="noise", out=f"{tmp_path}/out/", control=0)
+    assert {step["margin"] for step in outcome.history} <= {1.0, -1.0}
+
+
+def test_labels_alone_cannot_be_maximised(tmp_path: Path) -> None:
+    victim = PythonVictim.of(lambda wave: "low", labels=LABELS, sample_rate=RATE, gives="labels")
+    for by in (None, make_attack("substitute", {"learn": "labels"})):
+        with pytest.raises(AttackError, match=r"the goal maximise climbs scores, and .* sees labels alone"):
+            attack(clip(tmp_path / "a.wav"), victim, Threat(Maximise("high")), by=by, out=f"{tmp_path}/out/")
+
+
+def test_a_goal_in_probabilities_is_refused_where_the_judge_has_none_whatever_is_searched_on(tmp_path: Path) -> None:
+    victim = PythonVictim.of(lambda wave: "low", labels=LABELS, sample_rate=RATE, gives="labels")
+    on = PythonVictim.of(chances, labels=LABELS, sample_rate=RATE, output="probabilities")
+    threat = Threat(Confident("high", 0.6))
+    with pytest.raises(AttackError, match="needs probabilities"):
+        attack(clip(tmp_path / "a.wav"), victim, threat, by="noise", on=on, out=f"{tmp_path}/out/")
+
+
+def test_sounds_to_start_from_that_are_of_no_use_are_told(tmp_path: Path) -> None:
+    silent = Clip.of(np.zeros(2000), RATE, name="nothing")
+    victim = PythonVictim.of(bands, labels=LABELS, sample_rate=RATE)
+    sound, threat = clip(tmp_path / "a.wav"), Threat(Targeted("high"), budget=Budget(queries=30))
+    for by, says in (("hopskipjump", "nothing is silent"), ("noise", "were not used")):
+        outcome = attack(sound, victim, threat, by=by, starts=[silent], out=f"{tmp_path}/{by}/", control=0)
+        assert any(says in note for note in outcome.warnings)

@@ -142,7 +142,7 @@ def attack(
     from subterfuge.attacks import make_attack
     from subterfuge.audio import Clip
     from subterfuge.driver import attack as run
-    from subterfuge.driver import default_attack
+    from subterfuge.driver import check_heard, default_attack
     from subterfuge.driver.place import place_for
     from subterfuge.threat import Budget, Threat, parse_goal, parse_limit
     from subterfuge.victims import load_victim
@@ -157,6 +157,9 @@ def attack(
     on = None if elsewhere is None else load_victim(elsewhere, trust_pickle=trust_pickle, device=device)
     method = make_attack(by or default_attack(threat, on or victim), options)
     loaded = [Clip.read(path, max_seconds=max_seconds) for path in clips]
+    begin = [Clip.read(path, max_seconds=max_seconds) for path in starts]
+    for clip in loaded:
+        check_heard(clip, victim)
     if target is not None or threat.goal.name == "untargeted":
         for clip in loaded:  # every place, before any work
             place_for(clip, target, out, force, keep_container)
@@ -174,7 +177,7 @@ def attack(
                 keep_container=keep_container,
                 control=control,
                 on=on,
-                starts=starts or None,
+                starts=begin or None,
                 progress=watch,
                 command=shlex.join(["subterfuge", *sys.argv[1:]]),
                 card=card,

@@ -36,7 +36,7 @@ from subterfuge.driver.record import (
     victim_record,
 )
 from subterfuge.driver.search import Search, searched_on
-from subterfuge.errors import AttackError, ClipError
+from subterfuge.errors import AttackError, ClipError, VictimError
 from subterfuge.hearing.compare import Difference, compare
 from subterfuge.oracle import Oracle
 from subterfuge.outcome import Outcome
@@ -114,14 +114,21 @@ def attack(
         threat = replace(threat, goal=replace(threat.goal, asks="scores"))
     focus = threat.goal.focus(victim.labels, said)
     before = ask(victim, threat, clean, focus)
+    if threat.goal.asks == "probabilities" and before.probabilities is None:
+        raise AttackError(
+            f"the goal {threat.goal.name} needs probabilities, and the victim {victim.name} has none; "
+            "use the goal targeted"
+        )
     target = None if threat.goal.name == "untargeted" else victim.labels[focus]
     place = place_for(clip, target, out, force, keep_container, notes.append)
     if searched is victim.twin:
         notes.extend(searched.warnings)
     already = before.reached and not isinstance(threat.goal, Maximise)
-    others = (
-        None if already or not getattr(method, "starts_elsewhere", False) else others_of(starts, victim, clean, target)
-    )
+    others = None
+    if getattr(method, "starts_elsewhere", False) and not already:
+        others = others_of(starts, victim, clean, target, notes.append)
+    elif starts:
+        notes.append(f"the attack {name_of(method)} begins at the clip: the sounds to start from were not used")
     search = Search(clip, victim, threat, method, clean, focus, seed, progress, on=on, others=others)
     with workshop(place) as folder:
         judged: Judged | None
@@ -137,10 +144,18 @@ def attack(
         difference = compare(clip, changed, victim.sample_rate)
         noise = None
         if judged is not None and won and not already and control and not isinstance(threat.goal, Maximise):
-            noise = control_of(clip, victim, threat, judged, wave, focus, seed, control)
+            try:
+                noise = control_of(clip, victim, threat, judged, wave, focus, seed, control)
+            except VictimError as death:  # the win is proven all the same
+                notes.append(f"no control: {death}")
         notes.extend([*search.oracle.notes, *_remarks(difference, noise, threat)])
         if not won and search.oracle.unmoved(0) and not search.labels_only:
             notes.append("no change moved the victim's scores at all: are they constant, or rounded?")
+        try:
+            gap = search.gap([clean] if judged is None else [clean, torch.from_numpy(judged.wave)[None]])
+        except VictimError as death:
+            gap = None
+            notes.append(f"the twin was not compared with the victim: {death}")
         final = None
         if won and judged is not None:
             final = place
@@ -164,7 +179,7 @@ def attack(
             judgements=search.judgements,
             seconds=round(seconds, 3),
             margin=float(oracle.best_margin[0]),
-            twin_gap=search.gap([clean] if judged is None else [clean, torch.from_numpy(judged.wave)[None]]),
+            twin_gap=gap,
             control=noise,
             attack=name_of(method),
             knobs=knobs_of(method),
@@ -207,8 +222,13 @@ def _check_fit(method: Attack, victim: Victim, on: Victim, threat: Threat) -> No
         because = f" ({why})" if why else ""
         less = [name for name, kind in ATTACKS.items() if on.gives >= kind.needs]
         raise AttackError(
-            f"the attack {name} needs {method.needs.name.lower()}, and the victim {victim.name} gives "
+            f"the attack {name} needs {method.needs.name.lower()}, and the victim {on.name} gives "
             f"{on.gives.name.lower()} only{because}; try an attack that needs no more than that: {', '.join(less)}"
+            + (" (or -o learn=labels)" if name == "substitute" else "")
+        )
+    if isinstance(threat.goal, Maximise) and Gives.LABELS in (method.needs, on.gives):
+        raise AttackError(
+            f"the goal maximise climbs scores, and {name} sees labels alone of {on.name}; use the goal targeted"
         )
     if isinstance(threat.goal, Maximise) and not climbs(method):
         able = [name for name, kind in ATTACKS.items() if climbs(kind) and on.gives >= kind.needs]
@@ -222,6 +242,8 @@ def _check_fit(method: Attack, victim: Victim, on: Victim, threat: Threat) -> No
 def _remarks(difference: Difference, noise: dict[str, Any] | None, threat: Threat) -> list[str]:
     """Say what a win is not worth, and where a limit is not what it seems."""
     remarks = []
+    if isinstance(threat.goal, Maximise) and difference.snr_db == math.inf:
+        remarks.append("nothing was gained: the clip comes back unchanged")
     if difference.snr_db < 0:
         remarks.append(f"the change is louder than the sound: {difference.snr_db:.1f} dB SNR")
     same = noise["same_level_and_spectrum"] if noise else {"hits": 0, "draws": 1}
@@ -233,6 +255,15 @@ def _remarks(difference: Difference, noise: dict[str, Any] | None, threat: Threa
     if most is not None and (difference.peak or 0) > most:
         remarks.append("the limit binds the mono fold at the victim's rate; a sample of the file changed by more")
     return remarks
+
+
+def check_heard(clip: Clip, victim: Victim) -> None:
+    """Refuse a clip of which a victim hears nothing.
+
+    Raises:
+        ClipError: it is silent, or nearly so, or its channels cancel.
+    """
+    _heard(clip, victim.sample_rate, [])
 
 
 def _heard(clip: Clip, rate: int, notes: list[str]) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from torch import Tensor
 from subterfuge.attacks.noise import same_spectrum, white
 from subterfuge.audio import MAX_SECONDS, Clip, hear
 from subterfuge.driver.controls_case import Case, find_case
+from subterfuge.driver.judge import read
 from subterfuge.errors import ClipError, InputError, VictimError
 from subterfuge.hearing.levels import snr_db
 from subterfuge.oracle import dice, passband
@@ -40,7 +41,7 @@ NEARLY = 0.99
 SURE = 0.95
 """Of the intervals."""
 TOGETHER = 16
-"""Sounds that the victim is asked about at once, so that its workers are all busy."""
+"""Sounds that are asked about at once of a victim that does not say how many are worth it (`at_once`)."""
 TOGETHER_SAMPLES = 2**22
 """Most samples of them all: of long sounds fewer are asked at once, since a victim may need a thousand times that."""
 
@@ -185,7 +186,7 @@ def control(
     look = _Look(victim, found.threat, index_of(found.focus, victim.labels))
     die = dice(f"controls/{seed}/{found.clip.fingerprint}", 1)[0]
     before, after = look.at(torch.stack([clean, changed]))
-    together = max(1, min(TOGETHER, TOGETHER_SAMPLES // len(clean)))
+    together = max(1, min(getattr(victim, "at_once", TOGETHER), TOGETHER_SAMPLES // len(clean)))
     total, asked = 3 * draws + 2, 2
     kinds = {}
     block = round(BLOCK_SECONDS * rate)
@@ -269,7 +270,8 @@ class _Look:
     def at(self, waves: Tensor) -> list[Asked]:
         """Ask about waves (N, T), all at once."""
         labels, goal = self._victim.labels, self._threat.goal
-        said, chances = _read(self._victim, waves)
+        said, chances = (None if one is None else one.cpu() for one in read(self._victim, waves))
+        assert said is not None
         focus = torch.full((len(waves),), self._focus)
         reached = goal.reached(said, chances, focus)
         if chances is not None:
@@ -301,20 +303,6 @@ class _Look:
         if self.classes == "probability":
             return f"probability of {what}"
         return f"share of {what}" if self.of_labels else f"margin of {what}"
-
-
-def _read(victim: Victim, waves: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Ask what the victim says of waves (N, T): the classes (N,), and its probabilities (N, K) if it has any.
-
-    Raises:
-        VictimError: it died, or answered a class that it does not have.
-    """
-    with torch.no_grad():
-        said, chances = victim.decide(waves).cpu(), victim.probabilities(waves)
-    odd = (said < 0) | (said >= len(victim.labels))
-    if bool(odd.any()):
-        raise VictimError(f"the victim answered class {int(said[odd][0])}; it has {len(victim.labels)} labels")
-    return said, None if chances is None else chances.cpu()
 
 
 def _heard(clip: Clip, clean: Tensor, noise: Tensor, size: float, rate: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from subterfuge.audio import Clip
 from subterfuge.errors import VictimError
 from subterfuge.threat import Threat
-from subterfuge.victim import Victim
+from subterfuge.victim import Kind, Victim
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,31 @@ class Judged:
         return self.verdict.reached and self.allowed
 
 
+def read(victim: Victim, wave: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Ask once about each of some waves (N, T): the classes that it answers (N,), and probabilities (N, K) if any.
+
+    Raises:
+        VictimError: it died, or answered a class that it does not have.
+    """
+    with torch.no_grad():
+        if victim.kind is Kind.LOG_PROBABILITY and getattr(victim, "answers_most_probable", False):
+            probabilities = victim.probabilities(wave)  # one call of the model tells both
+            if probabilities is not None:
+                return probabilities.argmax(-1), probabilities
+        index = victim.decide(wave)
+        for one in index.tolist():
+            if not 0 <= one < len(victim.labels):
+                raise VictimError(f"the victim answered class {one}; it has {len(victim.labels)} labels")
+        return index, victim.probabilities(wave)
+
+
 def ask(victim: Victim, threat: Threat, wave: Tensor, focus: int) -> Verdict:
     """Ask the true victim once about one wave (1, T).
 
     Raises:
         VictimError: it died, or answered a class that it does not have.
     """
-    index = victim.decide(wave)
-    if not 0 <= int(index[0]) < len(victim.labels):
-        raise VictimError(f"the victim answered class {int(index[0])}; it has {len(victim.labels)} labels")
-    with torch.no_grad():
-        probabilities = victim.probabilities(wave)
+    index, probabilities = read(victim, wave)
     reached = threat.goal.reached(index, probabilities, torch.tensor([focus]))
     return Verdict(
         int(index[0]),

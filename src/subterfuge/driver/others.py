@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +13,13 @@ from subterfuge.training.demo_data import embedded_clips
 from subterfuge.victim import Victim
 
 
-def others_of(starts: Sequence[Clip | str | Path] | None, victim: Victim, clean: Tensor, target: str | None) -> Tensor:
+def others_of(
+    starts: Sequence[Clip | str | Path] | None,
+    victim: Victim,
+    clean: Tensor,
+    target: str | None,
+    announce: Callable[[str], None] = lambda _: None,
+) -> Tensor:
     """Give sounds of the length of `clean` (1, T) as the victim hears them, shape (M, T).
 
     Those that are named as being of the target come first. Short ones are repeated, long ones cut; each is brought to
@@ -32,4 +38,6 @@ def others_of(starts: Sequence[Clip | str | Path] | None, victim: Victim, clean:
         wave = wave.repeat(-(-length // max(1, len(wave))))[:length]
         if float(wave.norm()) > 0:
             waves.append(wave * (level / wave.norm()))
+        else:
+            announce(f"{clip.name} is silent: nothing can start from it")
     return torch.stack(waves) if waves else clean[:0]

@@ -88,6 +88,8 @@ def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, a
     margin, endless = float(oracle.best_margin[0]), threat.goal.name == "maximise"
     wins = "" if endless else " (above 0 wins)"
     came = f"best margin {margin:.3g}{wins}" if math.isfinite(margin) else "every win died in the written file"
+    if not oracle.queries[0] + oracle.gradients[0]:
+        came = "nothing was asked before the budget ended"
     if method.needs is Gives.LABELS and margin < 0 and threat.goal.asks == "scores":
         came = f"the victim never gave the wanted answer in {oracle.queries[0]} queries"
     if after.probability is not None:
@@ -96,7 +98,7 @@ def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, a
     if threat.limit.name != "none":
         tries.append(f"loosen the limit {limit_text(threat)}")
     budget = threat.budget
-    if any(value is not None for value in asdict(budget).values()):
+    if any(value is not None for value in asdict(budget).values()) and not bool(oracle.open()[0]):
         tries.append("allow more queries, gradients or seconds")
     if isinstance(method, Quietest):
         tries.append("more climbing (-o climb=600), another --seed")

@@ -92,6 +92,10 @@ class Oracle:
         self._ask_decision = ask_decision
         self._band = None if cutoff_hz is None else passband(clean.shape[-1], victim.sample_rate, cutoff_hz).to(clean)
         self._labels_only = labels_only
+        timed = threat.budget.seconds is not None
+        self._at_once = max(1, getattr(victim, "workers", 1)) if timed else getattr(victim, "at_once", BATCH)
+        self.most_queries = threat.budget.queries
+        """The queries that each row may ask, None for no bound."""
         self._progress = progress
         self._clock = clock
         self._began = clock()
@@ -189,8 +193,11 @@ class Oracle:
                 self.queries[row] += 1
             with torch.no_grad():
                 admitted = self.admit(full[chosen], chosen)
-                margin = self._margin(self._clean[chosen] + admitted, chosen)[0]
-            self._remember(admitted, margin, chosen)
+                wave = self._clean[chosen] + admitted
+                answer = self._answer(wave)
+                margin = self._plain(self._threat.goal.margin(answer, self._focus[chosen]).double())
+                said = self._said(wave, answer, margin, chosen)
+            self._remember(admitted, margin, chosen, said)
         return self._last.clone() if rows is None else self._last[rows]
 
     def population(self, deltas: Tensor, row: int, hill: Hill = "pull") -> tuple[Tensor, Tensor]:
@@ -248,23 +255,24 @@ class Oracle:
     def _asked(self, deltas: Tensor, row: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Ask about changes, some at a time; give waves, answers and margins of each part."""
         where = torch.tensor([row])
-        batch = BATCH if self._threat.budget.seconds is None else 1
-        for first in range(0, len(deltas), batch):
+        for first in range(0, len(deltas), self._at_once):
             if first and not bool(self.open()[row]):  # what has been answered is given, not lost to an exception
                 return
             if not len(self._chosen(where)):
                 return
             left = self._threat.budget.queries
-            chunk = deltas[first : first + batch][: None if left is None else left - self.queries[row]]
+            chunk = deltas[first : first + self._at_once][: None if left is None else left - self.queries[row]]
             rows = where.expand(len(chunk))
             self.queries[row] += len(chunk)  # before they are asked: a victim that dies has been asked
             with torch.no_grad():
                 admitted = self.admit(chunk, rows)
                 wave = self._clean[rows] + admitted
                 answer = self._answer(wave)
-                margin = self._threat.goal.margin(answer, self._focus[rows]).double()
+                margin = self._plain(self._threat.goal.margin(answer, self._focus[rows]).double())
+                said = self._said(wave, answer, margin, rows)
             for place in range(len(chunk)):
-                self._remember(admitted[place : place + 1], margin[place : place + 1], where)
+                one = slice(place, place + 1)
+                self._remember(admitted[one], margin[one], where, None if said is None else said[one])
             yield wave, answer, margin.cpu()
 
     def gradient(self, delta: Tensor, rows: Tensor | None = None, *, pull: bool = False) -> tuple[Tensor, Tensor]:
@@ -283,11 +291,13 @@ class Oracle:
             full = self._full(delta, rows)
             admitted = self.admit(full[chosen].detach(), chosen)
             wave = (self._clean[chosen] + admitted).requires_grad_()
-            margin, hill = self._margin(wave, chosen)
-            slope = slope_of(hill if pull else margin, wave)
+            answer, focus, goal = self._answer(wave), self._focus[chosen], self._threat.goal
+            margin = goal.margin(answer, focus).double()
+            slope = slope_of(goal.pull(answer, focus).double() if pull else margin, wave)
+            said = self._said(wave.detach(), answer.detach(), margin.detach(), chosen)
             for row in chosen.tolist():
                 self.gradients[row] += 1
-            self._remember(admitted, margin.detach(), chosen)
+            self._remember(admitted, margin.detach(), chosen, said)
             slopes[chosen] = self._in_band(slope.to(slopes.dtype))
         pick = slice(None) if rows is None else rows
         return self._last[pick].clone(), slopes[pick]
@@ -350,9 +360,18 @@ class Oracle:
         if chances.ndim == 2 and not self._labels_only and abs(worst - 1) > SUM:
             self.notes.append(f"the victim's probabilities of a sound add up to {worst:.4g}, where 1 was expected")
 
-    def _margin(self, wave: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        answer, focus = self._answer(wave), self._focus[rows]
-        return self._threat.goal.margin(answer, focus).double(), self._threat.goal.pull(answer, focus).double()
+    def _plain(self, margin: Tensor) -> Tensor:
+        """Give margins, or, where labels alone are seen, 1 for yes and -1 for no."""
+        return torch.where(margin >= 0, 1.0, -1.0).to(margin) if self._labels_only else margin
+
+    def _said(self, wave: Tensor, answer: Tensor, margin: Tensor, rows: Tensor) -> Tensor | None:
+        """Give what the victim decides, where that is asked and something may win; from its answer, if that tells."""
+        if not self._ask_decision or not bool((margin.cpu() > self.needed[rows]).any()):
+            return None
+        victim = self._victim
+        if victim.kind is Kind.LOG_PROBABILITY and getattr(victim, "answers_most_probable", False):
+            return answer.argmax(-1)
+        return victim.decide(wave)
 
     def _hill(self, wave: Tensor, answer: Tensor, rows: Tensor, hill: Hill) -> Tensor:
         goal, focus = self._threat.goal, self._focus[rows]
@@ -361,7 +380,7 @@ class Oracle:
             with torch.no_grad():
                 chances = answer if goal.asks == "probabilities" else self._chances(wave, answer)
         if chances is None:
-            return goal.pull(answer, focus).double()
+            return self._plain(goal.pull(answer, focus).double())
         odds = log_odds(chances, focus).double()
         return -odds if goal.name == "untargeted" else odds
 
@@ -370,13 +389,12 @@ class Oracle:
             return answer.exp()
         return self._victim.probabilities(wave)
 
-    def _remember(self, admitted: Tensor, margin: Tensor, rows: Tensor) -> None:
+    def _remember(self, admitted: Tensor, margin: Tensor, rows: Tensor, said: Tensor | None = None) -> None:
         margin = margin.double().cpu()
         self._last[rows] = margin
         size = admitted.norm(dim=-1).double().cpu()
         wins = margin > self.needed[rows]
-        if self._ask_decision and bool(wins.any()):
-            said = self._victim.decide(self._clean[rows] + admitted)
+        if self._ask_decision and said is not None:
             wins &= self._threat.goal.reached(said, None, self._focus[rows]).cpu()
         self.met[rows] = wins
         for row, value in zip(rows.tolist(), margin.tolist(), strict=True):

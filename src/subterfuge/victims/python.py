@@ -122,6 +122,16 @@ class PythonVictim:
         """What `scores` are."""
         return KINDS[self.output]
 
+    @property
+    def answers_most_probable(self) -> bool:
+        """Whether `decide` is the largest of `probabilities`, wherever it has any."""
+        return True
+
+    @property
+    def at_once(self) -> int:
+        """How many clips are worth asking at once: one, where they are taken one by one."""
+        return 32 if self.batch else 4 * self.workers if self.workers > 1 else 1
+
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of the label that it answers, or of its largest score, int64 (N,)."""
         if self.gives == Gives.LABELS:

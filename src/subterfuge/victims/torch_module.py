@@ -120,6 +120,11 @@ class TorchVictim:
         """What `scores` are."""
         return KINDS[self.output]
 
+    @property
+    def answers_most_probable(self) -> bool:
+        """Whether `decide` is the largest of `probabilities`, wherever it has any."""
+        return True
+
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of the largest output, the first of equals, int64 (N,)."""
         with torch.no_grad():
