@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 from tests.world import LABELS, RATE, Said, card, clip, tree
 
-from subterfuge import Budget, LeastSNR, Victim, load_victim
+from subterfuge import Budget, Gives, LeastSNR, Victim, load_victim
 from subterfuge.attacks import PGD, Noise
 from subterfuge.cli import guarded
 from subterfuge.cli.synthesise import synthesise as command
 from subterfuge.driver.colours import coloured
-from subterfuge.driver.synthesis import climber, synthesise
-from subterfuge.errors import AttackError, ClipError, OutputError, ThreatError
+from subterfuge.driver.synthesis import climber, places, synthesise
+from subterfuge.errors import AttackError, ClipError, OutputError, ThreatError, VictimError
 from subterfuge.oracle import Oracle
 from subterfuge.outcome import outcome_path
 from subterfuge.threat.level import Level, parse_band
@@ -215,6 +216,27 @@ def test_nothing_has_no_class_to_be_more_of(tmp_path: Path, bands: Victim) -> No
         synthesise(bands, "high", limit=LeastSNR(20), out=tmp_path / "o.wav")
 
 
+@pytest.mark.parametrize("name", ["evolution", "nes", "square", "substitute", "guided"])
+@pytest.mark.parametrize("size", [0.0, 3e-5])
+def test_a_silent_clip_is_refused_and_silence_recommended(size: float, name: str, tmp_path: Path) -> None:
+    victim = load_victim(card(tmp_path / "cards", "scores"))
+    path = tmp_path / "silent.wav"
+    soundfile.write(path, size * np.sign(np.sin(np.arange(4000))), RATE, subtype="PCM_24")
+    with pytest.raises(ClipError, match="--from silence"):
+        synthesise(victim, "high", start=path, by=name, budget=Budget(queries=60), out=tmp_path / "o.wav")
+    made = synthesise(victim, "high", start="silence", seconds=0.2, by=name, budget=Budget(queries=60),
+                      level=Level(sample_rate=RATE, rms_dbfs=-60.0), out=tmp_path / "o.wav")  # fmt: skip
+    assert made.queries <= 60
+
+
+def test_a_clip_without_anything_in_the_band_is_refused(tmp_path: Path, bands: Victim) -> None:
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, 0.5 * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE), RATE)
+    away = Level(sample_rate=RATE, low_hz=2000.0, high_hz=3000.0)
+    with pytest.raises(ClipError, match="next to nothing between 2000 and 3000 Hz"):
+        synthesise(bands, "high", start=path, level=away, by=SHORT, out=tmp_path / "o.wav")
+
+
 def test_a_clip_is_never_overwritten(tmp_path: Path, bands: Victim) -> None:
     path = clip(tmp_path / "a.wav")
     kept = path.read_bytes()
@@ -249,6 +271,79 @@ def test_an_interrupted_search_leaves_nothing(tmp_path: Path, bands: Victim) -> 
     assert tree(tmp_path) == before
 
 
+class Mortal:
+    """A victim that answers so many times, and then never again."""
+
+    def __init__(self, victim: Victim, lives: float = math.inf) -> None:
+        self.victim, self.lives, self.calls, self.slopes = victim, lives, 0, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.victim, name)
+
+    def live(self, wave: torch.Tensor) -> None:
+        if self.calls >= self.lives:
+            raise VictimError("the victim is no more")
+        self.calls += 1
+        self.slopes += wave.requires_grad
+
+    def decide(self, wave: torch.Tensor) -> torch.Tensor:
+        self.live(wave)
+        return self.victim.decide(wave)
+
+    def scores(self, wave: torch.Tensor) -> torch.Tensor:
+        self.live(wave)
+        return self.victim.scores(wave)
+
+    def probabilities(self, wave: torch.Tensor) -> torch.Tensor | None:
+        self.live(wave)
+        return self.victim.probabilities(wave)
+
+
+def calls_of(tries: int, victim: Victim, folder: Path) -> Mortal:
+    """Say how often a victim is asked for a sound from so many beginnings."""
+    mortal: Any = Mortal(victim)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("subterfuge.driver.synthesis.TRIES", {Gives.GRADIENTS: tries})
+        synthesise(mortal, "high", seconds=0.2, by=SHORT, out=folder / "whole.wav", force=True)
+    assert isinstance(mortal, Mortal)
+    return mortal
+
+
+def test_a_victim_that_dies_in_the_race_is_told_with_what_it_cost(tmp_path: Path, bands: Victim) -> None:
+    mortal: Any = Mortal(bands, lives=2 + 5)  # twice it is asked whether it has probabilities
+    with pytest.raises(VictimError, match=r"no more \(after 6 queries, in the race"):
+        synthesise(mortal, "high", seconds=0.2, by=SHORT, out=tmp_path / "o.wav")
+
+
+def test_a_victim_that_dies_in_a_try_is_told_with_what_the_race_cost_too(tmp_path: Path, bands: Victim) -> None:
+    one = calls_of(1, bands, tmp_path).calls
+    for lives in range(2 + 12, one):
+        mortal: Any = Mortal(bands, lives=lives)
+        before = tree(tmp_path)
+        with pytest.raises(VictimError, match="the victim is no more") as death:
+            synthesise(mortal, "high", seconds=0.2, by=SHORT, out=tmp_path / "o.wav")
+        spent = re.findall(r"after (\d+) queries and (\d+) gradients in all", str(death.value))
+        assert spent in ([("12", str(slopes))] for slopes in (mortal.slopes - 1, mortal.slopes))
+        assert str(death.value).count("after") == 1
+        assert tree(tmp_path) == before
+
+
+def test_a_try_that_had_won_is_kept_when_the_victim_dies_in_a_later_one(tmp_path: Path, bands: Victim) -> None:
+    one, two, three = (calls_of(tries, bands, tmp_path).calls for tries in (1, 2, 3))
+    for lives in (one, one + 1, (one + two) // 2, (two + three) // 2, three - 1):
+        mortal: Any = Mortal(bands, lives=lives)
+        made = synthesise(mortal, "high", seconds=0.2, by=SHORT, out=tmp_path / "o.wav", force=True)
+        tries = 1 if lives < two else 2
+        assert made.won
+        assert made.queries == 12
+        assert made.gradients in (mortal.slopes - 1, mortal.slopes)  # one may have been asked and not answered
+        assert len(made.findings["tries"]) == tries
+        note = next(note for note in made.warnings if "the victim died" in note)
+        assert f"in try {tries + 1} of 3" in note
+        assert f"after 12 queries and {made.gradients} gradients in all" in note
+        assert LABELS[int(chances(soundfile.read(tmp_path / "o.wav")[0]).argmax())] == "high"
+
+
 def test_a_result_that_is_there_is_refused_before_any_work(tmp_path: Path, bands: Victim) -> None:
     (tmp_path / "o.wav").write_bytes(b"mine")
     with pytest.raises(OutputError):
@@ -275,10 +370,92 @@ def test_the_command_makes_a_sound_of_every_label_and_a_table(tmp_path: Path, he
     said = told("--victim", path, "--all", "--out", "sounds", *QUICK)
     assert said.code == 0, said.err
     rows = [line.split() for line in said.out.splitlines()]
-    assert [row[:3] for row in rows if len(row) == 8 and row[1] == "won"] == [[one, "won", one] for one in LABELS]
+    assert [row[:2] for row in rows if len(row) == 7 and row[0] in LABELS] == [[one, one] for one in LABELS]
     names = [f"noise-to-{label}.wav" for label in LABELS]
     assert {path.name for path in (here / "sounds").iterdir()} == {*names, *(f"{name}.outcome.json" for name in names)}
     assert told("--victim", path, "--all", "--out", "sounds", *QUICK).code == 2
+
+
+def test_the_table_claims_no_file_of_a_lost_label(tmp_path: Path, here: Path) -> None:
+    said = told("--victim", card(tmp_path / "cards"), "--all", "--out", "sounds", "--band", "200..300", *QUICK)
+    assert said.code == 3
+    rows = {line.split()[0]: line.split() for line in said.out.splitlines() if line.strip()}
+    assert rows["low"][1] == "low"
+    for label in ("middle", "high"):
+        assert rows[label][1] == "lost"
+        assert len(rows[label]) == 5  # neither a probability nor a level of a file that is not there
+    assert {path.name for path in (here / "sounds").glob("*.wav")} == {"noise-to-low.wav"}
+
+
+@pytest.mark.parametrize("words", [(), ("--from", "clip.wav", "--limit", "snr=20")])
+def test_every_place_is_looked_at_before_the_first_sound_is_made(
+    words: tuple[str, ...], tmp_path: Path, here: Path
+) -> None:
+    clip(here / "clip.wav")
+    name = "clip" if words else "noise"
+    (here / "sounds").mkdir()
+    (here / "sounds" / f"{name}-to-{LABELS[-1]}.wav").write_bytes(b"mine")
+    before = tree(here)
+    said = told("--victim", card(tmp_path / "cards"), "--all", "--out", "sounds", "-o", "steps=10", *words)
+    assert said.code == 2
+    assert f"{name}-to-{LABELS[-1]}.wav exists already" in said.err
+    assert tree(here) == before
+
+
+def test_two_labels_of_one_file_name_are_refused(tmp_path: Path, bands: Victim) -> None:
+    with pytest.raises(OutputError, match="a/b and a_b would both be"):
+        places(bands, ["a/b", "a_b"], out=f"{tmp_path}/")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--target", "high", "--from", "clip.wav", "--seconds", "3"), "--seconds is the length of noise or silence"),
+        (("--target", "high", "--from", "clip.wav", "--limit", "snr=20", "--level", "-20"), "--level binds"),
+        (("--from", "clip.wav", "--band", "60..16000"), "--band binds"),
+        (("--from", "clip.wav", "--level", "-9", "--band", "60..900"), "--level and --band bind a sound"),
+        (("--all", "--from", "clip.wav", "--limit", "snr=20", "--level", "-20"), "--level binds"),
+        (("--target", "high", "--limit", "snr=30"), "--from CLIP"),
+        (("--limit", "snr=30"), "--from CLIP"),
+        (("--limit", "snr=30", "--level", "-30"), "--from CLIP"),
+        (("--all", "--limit", "snr=30"), "--from CLIP"),
+        (("--from", "silence"), "name a label with --target"),
+    ],
+)
+def test_options_without_a_meaning_are_refused_and_not_dropped(
+    words: tuple[str, ...], expected: str, tmp_path: Path, here: Path
+) -> None:
+    clip(here / "clip.wav")
+    before = tree(here)
+    said = told("--victim", card(tmp_path / "cards"), *words)
+    assert said.code == 2
+    assert expected in said.err
+    assert said.err.count("\n") == 1
+    assert tree(here) == before
+
+
+def test_the_same_options_at_their_defaults_are_no_reason_to_refuse_a_clip(tmp_path: Path, here: Path) -> None:
+    path = clip(here / "clip.wav")
+    for words in (("--from", path, "--limit", "snr=20"), ("--target", "low", "--from", path, "--level", "-25")):
+        said = told("--victim", card(tmp_path / "cards"), *words, "-o", "steps=10", "--force")
+        assert said.code == 0, said.err
+
+
+def test_the_library_takes_a_level_or_a_limit_and_not_both(tmp_path: Path, bands: Victim) -> None:
+    with pytest.raises(ThreatError, match="the one or the other"):
+        synthesise(bands, None, start=clip(tmp_path / "a.wav"), level=LEVEL, out=tmp_path / "o.wav")
+
+
+def test_the_advice_of_a_lost_sound_near_a_clip_names_options_that_there_are(tmp_path: Path, here: Path) -> None:
+    words = ("--from", clip(here / "clip.wav"), "--limit", "snr=80", "--target", "high", "--gradients", "5")
+    said = told("--victim", card(tmp_path / "cards"), *words, "--json")
+    assert said.code == 3
+    record = json.loads(said.out)
+    named = re.findall("--[a-z]+", record["advice"])
+    assert "--limit" in named
+    assert "a looser --limit than snr=80" in record["advice"]
+    assert "a larger budget" in record["advice"]
+    assert set(named) <= {name for option in command.params for name in option.opts}
 
 
 def test_json_is_the_outcome_and_nothing_else(tmp_path: Path, here: Path) -> None:
@@ -313,7 +490,7 @@ def test_a_lost_label_ends_with_3(tmp_path: Path, here: Path) -> None:
         (("--target", "high", "--attack", "quietest"), "climbs"),
         (("--target", "high", "--attack", "pdg"), "pgd"),
         (("--target", "high", "-o", "steps"), "KNOB=VALUE"),
-        (("--target", "high", "--limit", "snr=40"), "stay near"),
+        (("--target", "high", "--limit", "snr=40"), "to stay near"),
         (("--target", "high", "--out", "missing\0"), "missing"),
     ],
 )

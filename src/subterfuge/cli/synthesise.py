@@ -86,7 +86,7 @@ def synthesise(
     victim asked. The exit code is 0 when the victim says the label of every file and 3 when not.
     """
     from subterfuge.audio import Clip
-    from subterfuge.driver.synthesis import QUIETER_DB, climber, synthesise
+    from subterfuge.driver.synthesis import QUIETER_DB, climber, places, synthesise
     from subterfuge.threat import Budget, Unlimited, index_of, parse_limit
     from subterfuge.threat.level import Level, parse_band
     from subterfuge.victims import load_victim
@@ -95,6 +95,9 @@ def synthesise(
         raise InputError(f"--all makes a sound for each label, and --target {target} names one; leave one of them out")
     low_hz, high_hz = parse_band(band)
     bound = parse_limit(limit)
+    limit_given = None if isinstance(bound, Unlimited) else bound
+    near = limit_given is not None or (target is None and not every)  # the change is bound, not the sound
+    _check_options(start, near=near and start not in QUIETER_DB)
     budget = None if queries is None and gradients is None else Budget(queries, gradients)
     set_threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
@@ -104,6 +107,8 @@ def synthesise(
         index_of(target, victim.labels)
     begin = start if start in QUIETER_DB else Clip.read(start, max_seconds=max_seconds)
     where = _folder(out, start) if every else out
+    if every:
+        places(victim, victim.labels, start=begin, limit=limit_given, out=where, force=force)
     made: list[Outcome] = []
     for label in victim.labels if every else [target]:
         with Watch(label or start, quiet=as_json and not sys.stderr.isatty()) as watch:
@@ -113,8 +118,8 @@ def synthesise(
                     label,
                     start=begin,
                     seconds=seconds,
-                    level=loud,
-                    limit=None if isinstance(bound, Unlimited) else bound,
+                    level=None if near else loud,
+                    limit=limit_given,
                     by=method,
                     budget=budget,
                     seed=seed,
@@ -135,6 +140,26 @@ def synthesise(
     sys.exit(0 if all(one.won for one in made) else LOST)
 
 
+def _check_options(start: str, *, near: bool) -> None:
+    """Refuse options that were given and would mean nothing: those of a sound that begins elsewhere."""
+    from subterfuge.driver.synthesis import QUIETER_DB
+
+    context = click.get_current_context()
+    given = [
+        name
+        for name in ("seconds", "level", "band")
+        if context.get_parameter_source(name) not in (None, click.core.ParameterSource.DEFAULT)
+    ]
+    if "seconds" in given and start not in QUIETER_DB:
+        raise InputError(f"--seconds is the length of noise or silence, and --from {start} has its own; leave it out")
+    vain = [f"--{name}" for name in given if name != "seconds"]
+    if near and vain:
+        raise InputError(
+            f"{' and '.join(vain)} bind{'s' * (len(vain) == 1)} a sound that is made for a --target without a --limit; "
+            f"here --limit binds the change of {start} instead; leave {'it' if len(vain) == 1 else 'them'} out"
+        )
+
+
 def _print(one: Outcome) -> None:
     before = f"{one.predicted_before}{percent(one.probability_before)}"
     if one.won:
@@ -148,23 +173,23 @@ def _print(one: Outcome) -> None:
 
 
 def _print_table(made: list[Outcome], folder: str) -> None:
-    rows = []
+    rows = []  # of a label that was lost no file stands
     for one in made:
         level = one.findings.get("level_dbfs")
         rows.append(
             [
                 str(one.target),
-                "won" if one.won else "lost",
-                one.predicted,
-                "" if one.probability is None else f"{one.probability:.4f}",
-                "" if level is None else f"{level:.1f}",
+                one.predicted if one.won else "lost",
+                "" if one.probability is None or not one.won else f"{one.probability:.4f}",
+                "" if level is None or not one.won else f"{level:.1f}",
                 str(one.queries),
                 str(one.gradients),
                 f"{one.seconds:.0f}",
             ]
         )
-    print_table(["label", "", "file says", "P", "level dB", "queries", "gradients", "s"], rows)
-    click.echo(f"The sounds and their records are in {folder}")
+    print_table(["label", "file says", "P", "level dB", "queries", "gradients", "s"], rows)
+    if any(one.won for one in made):
+        click.echo(f"The sounds and their records are in {folder}")
     print_warnings(list(dict.fromkeys(note for one in made for note in one.warnings)))
 
 

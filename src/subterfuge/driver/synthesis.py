@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -22,13 +22,13 @@ from torch import Tensor
 from subterfuge.attacks import ATTACKS, Attack, climbs, knobs_of, make_attack
 from subterfuge.audio import Clip
 from subterfuge.audio.place import check_target
-from subterfuge.driver import attack, default_attack
+from subterfuge.driver import QUIET, attack, default_attack
 from subterfuge.driver.colours import coloured
 from subterfuge.driver.judge import Judged, Verdict, ask
 from subterfuge.driver.place import place_for, publish, workshop
-from subterfuge.driver.record import clip_record, name_of, thinned, versions, victim_record
+from subterfuge.driver.record import clip_record, limit_text, name_of, thinned, versions, victim_record
 from subterfuge.driver.search import Search, searched_on
-from subterfuge.errors import AttackError, ThreatError
+from subterfuge.errors import AttackError, ClipError, OutputError, ThreatError, VictimError
 from subterfuge.hearing.levels import level_db, snr_db
 from subterfuge.oracle import BudgetSpent, Oracle, dice
 from subterfuge.outcome import Outcome
@@ -92,7 +92,7 @@ def synthesise(
 
     Raises:
         InputError: a target, a level, an attack or an output that cannot be; nothing is written.
-        VictimError: the victim died or answered nonsense.
+        VictimError: the victim died before a try had won, or answered nonsense.
     """
     source = start if isinstance(start, Clip) else None if str(start) in QUIETER_DB else Clip.read(start)
     method = by if by is not None and not isinstance(by, str) else climber(victim, by)
@@ -101,18 +101,30 @@ def synthesise(
         budget = Budget(queries=QUERIES)
     about = {"seed": seed, "out": out, "force": force, "progress": progress, "command": command, "card": card}
     if target is None or limit is not None:
+        if source is None and limit is not None:
+            raise ThreatError(
+                f"a limit on the change is for a sound to stay near, and {start} is none; give it with --from CLIP, or "
+                "leave --limit out"
+            )
         if source is None:
-            raise ThreatError(f"{start} is of no class yet, and has nothing to stay near; name a label with --target")
+            raise ThreatError(f"{start} is of no class yet; name a label with --target")
+        if level is not None:
+            raise ThreatError(
+                "a level and a band bind the sound of a target, and a limit the change of a clip; give the one or the "
+                "other"
+            )
         threat = Threat(Maximise(target), limit or LeastSNR(SNR_DB), budget or Budget())
-        return attack(source, victim, threat, by=method, control=0, **about)  # type: ignore[arg-type]
+        made = attack(source, victim, threat, by=method, control=0, **about)  # type: ignore[arg-type]
+        return made if made.won else replace(made, advice=_advice_near(made, threat))
     focus = index_of(target, victim.labels)
     level = level or Level(sample_rate=victim.sample_rate)
     if level.sample_rate != victim.sample_rate:
         raise ThreatError(f"the level is for {level.sample_rate:g} Hz; the victim hears {victim.sample_rate} Hz")
-    made = _Beginnings(source, str(start), victim.sample_rate, seconds, level, f"synthesis/{seed}/{start}/{target}")
-    nothing = _clip(torch.zeros(made.samples), victim.sample_rate, made.name)
+    begins = _Beginnings(source, str(start), victim.sample_rate, seconds, level, f"synthesis/{seed}/{start}/{target}")
+    nothing = _clip(torch.zeros(begins.samples), victim.sample_rate, begins.name)
     place = place_for(nothing, target, out, force, False)
     check_target(place, None if source is None else source.path, force)
+    begins.check()
     with torch.no_grad():
         sure = all(one.probabilities(torch.from_numpy(nothing.mono(one.sample_rate))[None]) is not None
                    for one in (victim, on))  # fmt: skip
@@ -120,14 +132,20 @@ def synthesise(
     threat = Threat(goal, level, budget or Budget())
     bill = _Bill(threat.budget)
     with workshop(place) as folder:
-        firsts, raced = _race(made, victim, threat, method, focus, seed, bill, progress)
-        tries = []
+        firsts, raced = _race(begins, victim, threat, method, focus, seed, bill, progress)
+        tries, deaths = list[_Try](), list[str]()
         for turn, first in enumerate(firsts):
             if turn and bill.spent:
                 break
             (folder / str(turn)).mkdir()
-            tries.append(_climb(first, victim, bill.rest(threat), method, focus, seed, folder / str(turn), progress))
-            bill.add(tries[-1].search.oracle)
+            try:
+                tries.append(_climb(first, victim, bill, threat, method, focus, seed, folder / str(turn), progress))
+            except VictimError as death:
+                if not any(one.won for one in tries):
+                    raise
+                deaths.append(f"the victim died in try {turn + 1} of {len(firsts)}, and the best of those before it "
+                              f"is kept: {death}")  # fmt: skip
+                break
         best = max(tries, key=lambda one: one.worth)
         oracle = best.search.oracle
         heard = best.wave
@@ -149,7 +167,7 @@ def synthesise(
             judgements=sum(one.search.judgements for one in tries),
             seconds=round(bill.seconds, 3),
             margin=float(oracle.best_margin[0]),
-            twin_gap=best.search.gap([heard[None]]) if best.search.on is victim.twin else None,
+            twin_gap=_gap(best.search, heard),
             control=None,
             attack=name_of(method),
             knobs=knobs_of(method),
@@ -161,14 +179,14 @@ def synthesise(
             file_sha256=None if best.judged is None else hashlib.sha256(best.judged.file.read_bytes()).hexdigest(),
             clip=clip_record(best.search.clip),
             victim=victim_record(victim, card or getattr(victim, "card", None), best.search.on),
-            warnings=tuple(dict.fromkeys([*victim.warnings, *best.notes])),
-            advice=None if best.won else _advice(best.verdict, target, threat),
+            warnings=tuple(dict.fromkeys([*victim.warnings, *deaths, *best.notes])),
+            advice=None if best.won else _advice(best.verdict, target, threat, source),
             history=thinned(oracle.history[0]),
             findings={
-                "from": made.name,
+                "from": begins.name,
                 "level_dbfs": level_db(heard.numpy()),
                 "peak": float(heard.abs().max()),
-                "seconds": made.samples / victim.sample_rate,
+                "seconds": begins.samples / victim.sample_rate,
                 "raced": raced,
                 "tries": [
                     {"began": one.before.label, "says": one.verdict.label, "probability": one.verdict.probability}
@@ -182,6 +200,35 @@ def synthesise(
         if best.judged is not None and final is not None:
             publish(best.judged.file, final, outcome)
     return outcome if outcome.won else replace(outcome, file_sha256=None)
+
+
+def places(
+    victim: Victim,
+    labels: Sequence[str],
+    *,
+    start: Clip | str = "noise",
+    limit: Limit | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
+) -> list[Path]:
+    """Say where `synthesise` would write the sound of each label, and refuse what cannot be before any work is done.
+
+    Raises:
+        OutputError: a place is taken, cannot be written, or is that of two labels.
+    """
+    if isinstance(start, Clip) and limit is not None:
+        clip = start
+    else:
+        name = start.name if isinstance(start, Clip) else start
+        clip = _clip(torch.zeros(victim.sample_rate), victim.sample_rate, name)
+    found: dict[Path, str] = {}
+    for label in labels:
+        place = place_for(clip, label, out, force, False)
+        check_target(place, start.path if isinstance(start, Clip) else None, force)
+        if place in found:
+            raise OutputError(f"the sounds of {found[place]} and {label} would both be {place}; make them one by one")
+        found[place] = label
+    return list(found)
 
 
 def climber(victim: Victim, name: str | None = None, knobs: Mapping[str, str] | None = None) -> Attack:
@@ -213,6 +260,20 @@ class _Beginnings:
         self._source = None if source is None else torch.from_numpy(source.mono(rate))
         self.samples = round(seconds * rate) if self._source is None else len(self._source)
         self._rate, self._level, self._key = rate, level, key
+
+    def check(self) -> None:
+        """Refuse a clip in which nothing is left to begin with.
+
+        Raises:
+            ClipError: it is silent, or nearly so, or has nothing in the band.
+        """
+        if self._source is None or float(self[0].abs().max()) >= QUIET:
+            return
+        if float(self._source.abs().max()) < QUIET:
+            why = "is silent or near-silent, as the victim hears it"
+        else:
+            why = f"has next to nothing between {self._level.low_hz:g} and {self._level.high_hz:g} Hz"
+        raise ClipError(f"the clip {self.name} {why}, so there is nothing to climb from; use --from silence")
 
     def __len__(self) -> int:
         return BEGINNINGS if self._source is None else 1
@@ -249,6 +310,11 @@ class _Bill:
         late = self._budget.seconds is not None and self.seconds >= self._budget.seconds
         self.out_of_time |= late
         return late or any(one is not None and one <= 0 for one in left)
+
+    @property
+    def text(self) -> str:
+        """Say what was spent."""
+        return f"after {self.queries} queries and {self.gradients} gradients"
 
     def add(self, oracle: Oracle) -> None:
         self.queries += oracle.queries[0]
@@ -318,10 +384,14 @@ def _race(
     nothing = _clip(torch.zeros(made.samples), rate, made.name)
     search = _search(nothing, victim, threat, method, focus, seed, progress)
     hills: list[float] = []
-    with contextlib.suppress(BudgetSpent):
-        for place in range(ran):
-            hills.extend(search.oracle.population(made[place][None], 0)[1].tolist())
-    bill.add(search.oracle)
+    try:
+        with contextlib.suppress(BudgetSpent):
+            for place in range(ran):
+                hills.extend(search.oracle.population(made[place][None], 0)[1].tolist())
+    except VictimError as death:
+        raise VictimError(f"{death} (after {search.oracle.queries[0]} queries, in the race of beginnings)") from death
+    finally:
+        bill.add(search.oracle)
     order = sorted(range(len(hills)), key=lambda place: -hills[place])[:tries] or [0]
     return [_clip(made[place], rate, made.name) for place in order], len(hills)
 
@@ -329,6 +399,7 @@ def _race(
 def _climb(
     clip: Clip,
     victim: Victim,
+    bill: _Bill,
     threat: Threat,
     method: Attack,
     focus: int,
@@ -336,12 +407,30 @@ def _climb(
     folder: Path,
     progress: Callable[[Oracle], None] | None,
 ) -> _Try:
-    search, notes = _search(clip, victim, threat, method, focus, seed, progress), list[str]()
-    before = ask(victim, threat, search.clean, focus)
-    judged = search.run(folder, False, notes)
+    """Climb from one beginning, put it on the bill, and ask the true victim about the file.
+
+    Raises:
+        VictimError: the victim died before there was a win; all that was spent is told, also before this climb.
+    """
+    search, notes = _search(clip, victim, bill.rest(threat), method, focus, seed, progress), list[str]()
     oracle = search.oracle
-    verdict = ask(victim, threat, search.clean + oracle.best, focus) if judged is None else judged.verdict
-    return _Try(search, judged, before, verdict, notes)
+    try:
+        before = ask(victim, threat, search.clean, focus)
+        judged = search.run(folder, False, notes)
+        verdict = ask(victim, threat, search.clean + oracle.best, focus) if judged is None else judged.verdict
+    except VictimError as death:
+        bill.add(oracle)
+        raise VictimError(_billed(str(death), oracle, bill)) from death
+    bill.add(oracle)
+    return _Try(search, judged, before, verdict, [_billed(note, oracle, bill, say=False) for note in notes])
+
+
+def _billed(text: str, oracle: Oracle, bill: _Bill, *, say: bool = True) -> str:
+    """Tell, where a search says what it spent, what all searches for the sound did; if it does not say, add that."""
+    own = f"after {oracle.queries[0]} queries and {oracle.gradients[0]} gradients"
+    if own in text:
+        return text.replace(own, f"{bill.text} in all")
+    return f"{text} ({bill.text} in all)" if say else text
 
 
 def _search(
@@ -376,7 +465,35 @@ def _check_fit(method: Attack, victim: Victim) -> Victim:
     return on
 
 
-def _advice(verdict: Verdict, target: str, threat: Threat) -> str:
-    came = "" if verdict.probability is None else f", and gives {target} a probability of {verdict.probability:.3f}"
-    more = "a larger budget, " if any(value is not None for value in asdict(threat.budget).values()) else ""
-    return f"the victim says {verdict.label} of the best sound{came}; try: {more}another --seed, --level, --from a clip"
+def _gap(search: Search, heard: Tensor) -> float | None:
+    """Give how far the twin is from the victim on a sound, if the search was on it and the victim still answers."""
+    if search.on is not search.victim.twin:
+        return None
+    try:
+        return search.gap([heard[None]])
+    except VictimError:
+        return None
+
+
+def _advice(verdict: Verdict, target: str, threat: Threat, source: Clip | None) -> str:
+    return _told(
+        verdict.label,
+        verdict.probability,
+        target,
+        [*_more(threat), "another --seed", "--level", "--from a clip" if source is None else "--from noise"],
+    )
+
+
+def _advice_near(made: Outcome, threat: Threat) -> str:
+    limit = f"a looser --limit than {limit_text(threat)}"
+    ways = [limit, *_more(threat), "another --seed", "another --target"]
+    return _told(made.predicted, made.probability, str(made.target), ways)
+
+
+def _more(threat: Threat) -> list[str]:
+    return ["a larger budget"] if any(value is not None for value in asdict(threat.budget).values()) else []
+
+
+def _told(label: str, probability: float | None, target: str, ways: list[str]) -> str:
+    came = "" if probability is None else f", and gives {target} a probability of {probability:.3f}"
+    return f"the victim says {label} of the best sound{came}; try: {', '.join(ways)}"
