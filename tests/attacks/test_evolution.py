@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -142,8 +143,19 @@ def test_its_story_is_told_in_the_findings() -> None:
 
 @pytest.mark.parametrize(
     ("knobs", "says"),
-    [({"bands": 0}, "bands=0: 1 to 256"), ({"spread": 0.0}, "spread=0: 0.0001 to 10"), ({"queries": 0}, "queries=0")],
+    [
+        ({"bands": 0}, "bands=0: 1 to 256"),
+        ({"population": -1}, "population=-1: 0 to 10000"),
+        ({"population": 1}, "population=1: 0, or 2 to 10000, was expected"),
+        ({"spread": 0.0}, "spread=0: 0.0001 to 10"),
+        ({"queries": 0}, "queries=0"),
+    ],
 )
 def test_knobs_of_evolution_that_make_no_sense_are_refused(knobs: dict[str, float], says: str) -> None:
     with pytest.raises(AttackError, match=says):
         Evolution(**knobs)  # type: ignore[arg-type]
+
+
+def test_the_population_that_is_asked_for_is_the_population() -> None:
+    for asked, made in ((0, 4 + int(3 * math.log(9))), (2, 2), (7, 7)):
+        assert Strategy(torch.zeros(9).double(), 1.0, dice("a", 1)[0], asked, diagonal=False).population == made

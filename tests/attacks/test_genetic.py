@@ -164,6 +164,9 @@ def test_the_front_is_sorted_and_holds_nothing_that_another_sound_beats_in_both_
     margins = goal.margin(victim.function(waves), torch.ones(len(waves), dtype=torch.long))
     for margin, wave in zip(margins.tolist(), waves, strict=True):
         snr_db = float(oracle.snr_db((wave - clean[0])[None])[0])
+        if torch.equal(wave, clean[0]):
+            assert all(point["margin"] > margin for point in front)  # no point of the front, but nothing is below it
+            continue
         assert any(point["margin"] >= margin - 1e-6 and point["snr_db"] >= min(snr_db, 150) - 1e-3 for point in front)
 
 
@@ -206,7 +209,7 @@ def test_a_search_that_its_budget_ends_has_told_what_it_found() -> None:
     oracle = search(quick("genetic"), victim, clean, limit=LeastSNR(40.0), budget=Budget(queries=30))
     assert oracle.queries == [30]
     told = oracle.findings[0]
-    assert told["front"][0]["snr_db"] == 150  # the clip itself
+    assert all(point["snr_db"] < 150 for point in told["front"])  # the clip itself is none of them
     assert len(told["generations"]) == (30 - 1 - 8) // 10
 
 

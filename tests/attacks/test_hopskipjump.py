@@ -121,13 +121,33 @@ def test_another_sound_is_a_start_where_noise_and_genomes_find_none() -> None:
     assert helped.snr_db(helped.best)[0] > -20 * math.log10(0.6 * math.sqrt(2))  # the mixture that won had 0.6 of it
 
 
+def test_a_given_sound_of_the_target_wins_within_60_queries_where_nothing_else_does() -> None:
+    victim, clean, other = like_one_sound()
+    strangers = torch.cat([tones(10, T, seed=6), other])
+    oracle = search(HopSkipJump(), only_labels(victim), clean, others=strangers, budget=Budget(queries=60))
+    assert oracle.won.all()
+    assert oracle.history[0][-1].snr_db is not None
+    assert oracle.history[0][-1].snr_db > -20 * math.log10(0.65 * math.sqrt(2))  # a mixture, not the sound alone
+    alone = search(HopSkipJump(), only_labels(victim), clean, others=strangers[:10], budget=Budget(queries=60))
+    assert not alone.won.any()
+
+
+def test_sounds_that_lose_cost_one_query_each() -> None:
+    victim, clean, _ = like_one_sound()
+    attack = quick("hopskipjump")
+    alone, beside = (
+        search(attack, only_labels(victim), clean, others=tones(count, T, seed=6)).queries[0] for count in (0, 9)
+    )
+    assert beside == alone + 9
+
+
 def test_a_sound_that_is_given_is_tried_also_where_noise_wins() -> None:
     victim, clean, other = only_labels(bands(T)), dark(1, T), tones(1, T, seed=9)
     attack = dataclasses.replace(quick("hopskipjump"), runners=1)
     alone = search(attack, victim, clean).findings[0]["start"]
     given = search(attack, victim, clean, others=other).findings[0]["start"]
     assert alone["kind"] == "noise"
-    assert given["queries"] >= alone["queries"] + 5  # four mixtures and the filtered clip
+    assert given["queries"] >= alone["queries"] + 5  # the sound, three mixtures and the filtered clip
 
 
 def test_what_it_found_is_told_in_plain_json() -> None:

@@ -22,6 +22,7 @@ from subterfuge.attacks._ga_moves import (
     mutated,
     quieter_than,
 )
+from subterfuge.attacks.knobs import most_queries
 from subterfuge.oracle import Oracle
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class Search:
         self.ceiling_db = self.knobs.enough_db
         people = self.chosen(first)
         stale, height = 0, self.height()
-        for turn in range(self.knobs.generations):
+        turns = max(self.knobs.generations, -(-most_queries(self.oracle, 1) // self.knobs.offspring))
+        for turn in range(turns):
             with self.lent.swapped():
                 parents = [tools.selTournamentDCD(people, 4)[:2] for _ in range(self.knobs.offspring)]
             people = self.chosen(people + self.ask([self.child(people, *two) for two in parents]))
@@ -97,7 +99,7 @@ class Search:
             now = self.height()
             least = GAIN_DB if height[0] else 1e-3 * abs(height[1])
             stale, height = (0, now) if now[0] > height[0] or now[1] > height[1] + least else (stale + 1, height)
-            if stale >= self.knobs.patience and turn < self.knobs.generations - 1:
+            if stale >= self.knobs.patience and turn < turns - 1:
                 people = self.begin_anew(people)
                 stale, height = 0, self.height()
 
@@ -151,8 +153,10 @@ class Search:
             odds = self.knobs.hill == "odds" or not self.climbing
             margins, hills = self.oracle.population(changes, self.row, hill="odds" if odds else "pull")
             quiet = quietness_db(self.oracle, changes, self.row)
-            for one, margin, hill, db in zip(part, margins.tolist(), hills.tolist(), quiet, strict=False):
-                one.seen = {"margin": margin, "hill": hill, "quiet": db, "odds": hill if odds else math.nan}
+            sizes = changes.norm(dim=1).tolist()
+            for one, margin, hill, db, size in zip(part, margins.tolist(), hills.tolist(), quiet, sizes, strict=False):
+                one.seen = {"margin": margin, "hill": hill, "quiet": db, "size": size}
+                one.seen["odds"] = hill if odds else math.nan
                 self.known.append(one)
             if len(margins) < len(part):
                 raise Spent
@@ -264,14 +268,19 @@ class Search:
         self.generations.append({**told, "diversity": diversity([one.genome for one in people])})
 
     def tell(self) -> None:
-        """Record the run: generations, restarts, and the front of all that was asked, from quiet to loud."""
+        """Record the run: generations, restarts, and the front of all that was asked, from quiet to loud.
+
+        The unchanged clip is no point of the front, but what it beats is not either. A point's probability is None
+        where it was not asked for: before a win, unless `hill` is odds, the search climbs the goal's pull.
+        """
         self.settle()
         front: list[dict[str, float | None]] = []
         top = -math.inf
         for one in sorted(self.known, key=lambda each: (-each.seen["quiet"], -each.seen["margin"])):
             if one.seen["margin"] > top:
                 top = one.seen["margin"]
-                front.append({"margin": top, "probability": chance_of(one), "snr_db": one.seen["quiet"]})
+                if one.seen["size"] > 0:
+                    front.append({"margin": top, "probability": chance_of(one), "snr_db": one.seen["quiet"]})
         told_of = self.oracle.findings[self.row]
         told_of.update(generations=self.generations, restarts=self.restarts, front=front, plateaus=len(self.restarts))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -11,10 +12,11 @@ from torch import Tensor
 from subterfuge.attacks._hop_labels import Labels
 from subterfuge.attacks.noise import levels_db, white
 
-SHARES = (0.4, 0.6, 0.8, 1.0)
-"""How much of another sound is mixed in."""
+SHARES = (0.4, 0.6, 0.8)
+"""How much of another sound is mixed in, where the whole of it meets the goal."""
 AGAIN = 18
-"""How often genomes are drawn anew where nothing has won: some 9,000 queries in all, with 96 draws a level."""
+"""How often genomes are drawn anew where nothing has won: some 9,000 queries in all, with 96 draws a level. With a
+budget of queries they are drawn until it ends."""
 KICKS_DB = (-12.0, -6.0, 0.0, 6.0)
 """Levels of kicks, in dB below the change that is kicked."""
 
@@ -33,15 +35,18 @@ def starts_of(
 ) -> list[Start]:
     """Find changes of a clip (T,) that meet the goal, the quietest after a coarse shrinking first.
 
-    Rising white noise, then genomes at random, rising, until `enough` starts are there; then the other sounds, each
-    once; and, where nothing was found, genomes again and again. Empty where none was found.
+    Rising white noise, then the other sounds, then genomes at random, rising, until `enough` starts are there; and,
+    where nothing was found, genomes again and again. Empty where none was found.
     """
     found: list[Start] = []
     for kind, tries in _tries(labels, clean, genes, draws, die):
-        if kind in ("last", "noise", "found") and len(found) >= enough:
+        if kind == "others":
+            found += _elsewhere(labels, clean)
             continue
         if kind == "again" and found:
             break
+        if len(found) >= enough:
+            continue
         if kind in ("last", "noise") and any(start.kind == kind for start in found):
             continue
         met = labels(tries).nonzero()[:, 0].tolist()
@@ -59,6 +64,20 @@ def kicked(labels: Labels, at: Tensor, genes: Tensor, draws: int, die: torch.Gen
     return _shrunk(labels, found)
 
 
+def _elsewhere(labels: Labels, clean: Tensor) -> list[Start]:
+    """Ask about each other sound in the clip's (T,) place; of those that win, about mixtures and the filtered clip."""
+    found: list[Start] = []
+    whole = at_level(labels.oracle.others, 0.0, labels.loudness) - clean
+    for place in labels(whole).nonzero()[:, 0].tolist() if len(whole) else ():
+        shaped = at_level(filtered(clean, labels.oracle.others[place])[None], 0.0, labels.loudness) - clean
+        met = labels(torch.cat([torch.tensor(SHARES).to(clean)[:, None] * whole[place], shaped])).tolist()
+        share = next((share for share, won in zip(SHARES, met, strict=False) if won), 1.0)
+        found.append(Start("other", labels.inside(share * whole[place])))
+        if met[-1]:
+            found.append(Start("filter", labels.inside(shaped[0])))
+    return found
+
+
 def _shrunk(labels: Labels, found: list[Start]) -> list[Start]:
     shrunk = [Start(start.kind, labels.shrink(start.delta, 0.05)) for start in found]
     return sorted(shrunk, key=lambda start: float(start.delta.norm()))
@@ -74,13 +93,10 @@ def _tries(
             yield "last", scale * last[None]
     for db in levels_db(60, 0, 5):
         yield "noise", at_level(white(clean.expand(2, -1), die), db, labels.loudness)
+    yield "others", clean[None]
     for db in levels_db(50, -10, 10):
         yield "found", at_level(genomes(genes, draws, die, quiet=db > 0), db, labels.loudness)
-    for other in oracle.others:
-        sound = at_level(other[None], 0.0, labels.loudness)
-        yield "other", torch.tensor(SHARES).to(clean)[:, None] * (sound - clean)
-        yield "filter", at_level(filtered(clean, other)[None], 0.0, labels.loudness) - clean
-    for _ in range(AGAIN):
+    for _ in count() if getattr(oracle, "most_queries", None) is not None else range(AGAIN):
         for db in levels_db(30, -10, 10):
             yield "again", at_level(genomes(genes, draws, die, quiet=db > 0), db, labels.loudness)
 

@@ -23,7 +23,8 @@ from subterfuge.attacks._es_cma import Strategy
 from subterfuge.attacks._es_fill import fill_of
 from subterfuge.attacks._es_slope import Slope, follow
 from subterfuge.attacks._es_space import Line, Space, Spent, Watch, first_look
-from subterfuge.attacks.knobs import expect
+from subterfuge.attacks.knobs import expect, most_queries
+from subterfuge.errors import AttackError
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
 
@@ -41,7 +42,7 @@ class Evolution:
     finest: int = 48
     """Most bands."""
     population: int = 0
-    """Candidates a generation; 0 for 4 + 3 ln(numbers)."""
+    """Candidates a generation, 2 or more; 0 for 4 + 3 ln(numbers)."""
     diagonal_above: int = 100
     """Numbers above which only the spread of each is learned, not how they go together."""
     scout: int = 10
@@ -53,7 +54,7 @@ class Evolution:
     patience: int = 25
     """Generations without a gain of 0.1 dB (or of a hundredth of the hill) after which it begins anew."""
     queries: int = 5000
-    """It ends after so many, if its budget has not."""
+    """It ends after so many, unless a budget gives it more."""
     needs: ClassVar[Gives] = Gives.SCORES
     seeks: ClassVar[Seeks] = "quiet"
     climbs: ClassVar[bool] = True
@@ -63,6 +64,8 @@ class Evolution:
         expect("evolution", "bands", self.bands, 1, 256)
         expect("evolution", "finest", self.finest, 1, 256)
         expect("evolution", "population", self.population, 0, 10000)
+        if self.population == 1:
+            raise AttackError("evolution population=1: 0, or 2 to 10000, was expected")
         expect("evolution", "diagonal_above", self.diagonal_above, 0)
         expect("evolution", "scout", self.scout, 0)
         expect("evolution", "bold_db", self.bold_db, 0.01, 100)
@@ -74,7 +77,7 @@ class Evolution:
         """Search for each row in turn."""
         for row in range(len(clean)):
             with suppress(Spent):
-                self.search(Line(oracle, row, self.queries, clean[row]), dice[row])
+                self.search(Line(oracle, row, most_queries(oracle, self.queries), clean[row]), dice[row])
 
     def search(self, line: Line, die: torch.Generator) -> None:
         """Search for one row until its budget, or the line's part of it, is spent."""

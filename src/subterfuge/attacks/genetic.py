@@ -33,6 +33,7 @@ class Genetic:
     offspring: int = 40
     """Made in each generation."""
     generations: int = 56
+    """More where a budget gives more queries."""
     bands: int = 32
     """Genes: bands of equal width in mel; a new genome has half as many more."""
     step_db: float = 6.0

@@ -13,9 +13,10 @@ then from the clip itself, then from the clip in white noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import cycle
 from typing import ClassVar
 
 import torch
@@ -25,7 +26,7 @@ from subterfuge.attacks._es_space import Line, Spent
 from subterfuge.attacks._guided_compass import Compass, orthonormal
 from subterfuge.attacks._guided_model import FLAT, Model
 from subterfuge.attacks.evolution import Evolution
-from subterfuge.attacks.knobs import expect
+from subterfuge.attacks.knobs import expect, most_queries
 from subterfuge.errors import AttackError
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
@@ -47,9 +48,10 @@ class Guided:
     evolve: int = 1200
     """Queries of the attack `evolution` before the first walk, which sets out from what it found."""
     starts: tuple[float, ...] = (math.inf, 46.0, 52.0, 40.0)
-    """Noise of each further start, in dB below the clip; infinity is no noise."""
+    """Noise of each further start, in dB below the clip; infinity is no noise. Where a budget says how many
+    queries there are, those with noise come again and again, until it ends."""
     queries: int = 5000
-    """No further start after so many."""
+    """No further start after so many, unless a budget gives more."""
     bands: int = 32
     """Mel bands whose mean log energies give directions."""
     strays: int = 2
@@ -98,15 +100,22 @@ class Guided:
         """Search for each row in turn, from each start in turn."""
         for row in range(len(clean)):
             walk = Walk(self, oracle, clean[row], row, dice[row])
-            going, before = True, oracle.queries[row]
+            going, before, most = True, oracle.queries[row], most_queries(oracle, self.queries)
             if self.evolve:
                 with suppress(Spent):
                     Evolution().search(Line(oracle, row, self.evolve, clean[row]), dice[row])
                 going = walk.from_(oracle.best[row].clone())
-            for db in self.starts:
-                if not going or oracle.queries[row] - before >= self.queries:
+            for db in self._levels(oracle):
+                if not going or oracle.queries[row] - before >= most:
                     break
                 going = walk.from_(oracle.start[row] + walk.noise(db))
+
+    def _levels(self, oracle: Oracle) -> Iterator[float]:
+        """Give the noise of each start; without end where the budget says when to end, as far as there is noise."""
+        yield from self.starts
+        noisy = [db for db in self.starts if db < math.inf]
+        if noisy and getattr(oracle, "most_queries", None) is not None:
+            yield from cycle(noisy)
 
 
 class Walk:

@@ -24,7 +24,7 @@ from subterfuge.attacks._hop_labels import FAINTEST, Labels, RowClosed
 from subterfuge.attacks._hop_space import Space, space_of
 from subterfuge.attacks._hop_starts import kicked, starts_of
 from subterfuge.attacks.genome import genes_of
-from subterfuge.attacks.knobs import expect
+from subterfuge.attacks.knobs import expect, most_queries
 from subterfuge.errors import AttackError
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
@@ -44,7 +44,7 @@ class HopSkipJump:
     """Starts that are walked from; the quietest after `race` rounds goes on."""
     race: int = 6
     rounds: int = 70
-    """Rounds in all, of some 35 queries and the probes."""
+    """Rounds in all, of some 35 queries and the probes; more where a budget gives more queries."""
     patience: int = 8
     """Rounds without a gain of 0.1 dB, after which the walk is kicked: random genomes are added, with other noise."""
     probes: int = 100
@@ -91,7 +91,7 @@ class HopSkipJump:
         queries = labels.oracle.queries[labels.row]
         told = [{"kind": each.kind, "snr_db": labels.snr_db(each.delta), "queries": queries} for each in runners]
         findings["start"] = told[0] if told else None
-        at, left, turn = None, self.rounds, 0
+        at, left, turn = None, most_queries(labels.oracle, self.rounds), 0  # a round asks one query at the least
         while left > 0 and (runners or turn):
             space = space_of(genes if self.space == "cells" else None, clean)
             ends: list[Tensor] = []

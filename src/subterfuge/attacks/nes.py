@@ -21,7 +21,7 @@ from subterfuge.attacks._es_fill import fill_of
 from subterfuge.attacks._es_slope import Slope, follow
 from subterfuge.attacks._es_space import Line, Space, Spent, Watch, first_look
 from subterfuge.attacks._es_wave import search as wave
-from subterfuge.attacks.knobs import expect
+from subterfuge.attacks.knobs import expect, most_queries
 from subterfuge.errors import AttackError
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
@@ -47,7 +47,7 @@ class NES:
     patience: int = 6
     """Steps without a gain of 0.1 dB (or of a hundredth of the hill) after which the bands are halved."""
     queries: int = 5000
-    """It ends after so many, if its budget has not."""
+    """It ends after so many, unless a budget gives it more."""
     needs: ClassVar[Gives] = Gives.SCORES
     seeks: ClassVar[Seeks] = "quiet"
     climbs: ClassVar[bool] = True
@@ -69,7 +69,7 @@ class NES:
         """Search for each row in turn."""
         for row in range(len(clean)):
             with suppress(Spent):
-                line = Line(oracle, row, self.queries, clean[row])
+                line = Line(oracle, row, most_queries(oracle, self.queries), clean[row])
                 if self.space == "waveform":
                     wave(line, dice[row], self.pairs, self.draw_db)
                 else:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.attacks._square_board import Board
-from subterfuge.attacks.knobs import expect
+from subterfuge.attacks.knobs import expect, most_queries
 from subterfuge.oracle import Oracle, Seeks
 from subterfuge.victim import Gives
 
@@ -35,7 +35,7 @@ class Square:
     """Random search with patches of a spectrogram: least energy, or the most that a limit's room gives."""
 
     queries: int = 5000
-    """Of one clip; the patch shrinks along them."""
+    """Of one clip, unless a budget gives more; the patch shrinks along them."""
     patch: float = 0.25
     """Part of the grid that the first patches take."""
     start_db: float = 42.0
@@ -76,13 +76,14 @@ class Square:
         elif climbing and limited:
             level = room
         grid, shrink, best, won = board.grid(warm) if bool(warm.any()) else board.tiles(), self.shrink, -math.inf, False
-        stay, left, moves = True, self.queries, 0
+        most = most_queries(oracle, self.queries)
+        stay, left, moves = True, most, 0
         while left:
             if stay:  # the first query, and after the energy grew: the change itself
                 trial, target = grid, level
             else:
                 target = level * (1 - shrink) if won else level
-                trial = board.move(grid, part_at(self.patch, (self.queries - left) / self.queries), target)
+                trial = board.move(grid, part_at(self.patch, (most - left) / most), target)
                 moves += 1
             trial, wave = board.scaled(trial, target)
             _, hill = oracle.population(wave[None], row)

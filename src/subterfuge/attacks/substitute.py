@@ -2,9 +2,9 @@
 
 The substitute attack (Papernot et al. 2017, https://arxiv.org/abs/1602.02697), for one clip and one goal. The
 substitute hears through a differentiable front end and learns the goal's margin and pull, or only whether a change
-won. What it is taught lies where the attack goes: random changes first, then, each round, the substitute's quietest
-win by some margin, louder and quieter, and that win moved along the Jacobian of the front end, in random directions of
-the features (Papernot's augmentation).
+won: with `-o learn=labels` it serves a victim that gives labels alone. What it is taught lies where the attack goes:
+random changes first, then, each round, the substitute's quietest win by some margin, louder and quieter, and that win
+moved along the Jacobian of the front end, in random directions of the features (Papernot's augmentation).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.attacks._substitute_local import Examples, nearer, random_changes
-from subterfuge.attacks.knobs import expect
+from subterfuge.attacks.knobs import expect, most_queries
 from subterfuge.attacks.pgd import PGD
 from subterfuge.attacks.quietest import Quietest
 from subterfuge.errors import AttackError
@@ -40,7 +40,7 @@ class Substitute:
     front: Literal["auto", "mean25", "logmel", "wave"] = "auto"
     """What it hears; ``auto`` takes the front end of the least leave-one-out error in the first rounds."""
     queries: int = 2000
-    """Most queries, all in all."""
+    """Most queries, all in all, unless a budget gives more."""
     first: int = 200
     """Of them, those of random changes, before the first training."""
     each: int = 30
@@ -62,7 +62,7 @@ class Substitute:
     seeks: ClassVar[Seeks] = "quiet"
     starts_elsewhere: ClassVar[bool] = True
     climbs: ClassVar[bool] = True
-    says: ClassVar[str] = "learns a substitute of the victim near the clip and follows its gradients (black box)"
+    says: ClassVar[str] = "follows a substitute learned near the clip (black box: scores, or labels by -o learn=labels)"
 
     def __post_init__(self) -> None:
         if self.learn not in ("scores", "labels"):
@@ -98,7 +98,7 @@ class Substitute:
                 oracle.findings[row]["substitute"] = examples.report()
 
     def _search(self, oracle: Oracle, clean: Tensor, row: int, die: torch.Generator, examples: Examples) -> None:
-        most = oracle.queries[row] + self.queries
+        most = oracle.queries[row] + most_queries(oracle, self.queries)
         warm = oracle.start[row]
         plain = torch.zeros_like(clean)
         asked = examples.ask(torch.stack([plain, warm] if bool(warm.any()) else [plain])[: self.queries])
