@@ -184,8 +184,8 @@ def test_where_the_kinds_differ_the_drift_of_each_is_told(tmp_path: Path, bands:
         "white noise": ("high",),
     }
     assert found.drift == ()
-    assert "Shuffled in time drifts toward middle; random phase toward middle; white noise toward high" in found.verdict
-    assert "The victim says middle of the file, toward which 2 of 3 kinds drift" in found.verdict
+    assert "shuffled in time toward middle; random phase toward middle; white noise toward high" in found.verdict
+    assert "The victim says middle of the file, and 2 of 3 kinds of noise lean there too" in found.verdict
 
 
 def test_noise_that_moves_nothing_drifts_nowhere(won: Path, bands: Victim) -> None:

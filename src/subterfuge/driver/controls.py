@@ -409,12 +409,10 @@ def _drift_text(kinds: Mapping[str, Draws], drift: Sequence[str], landed: str) -
     if len(all_of) == 1:
         tail = ", which the victim says of the file" if landed in drift[:1] else ""
         return f"Noise drifts toward {_listed(drift)}{tail}."
-    said = [f"{name} {'drifts ' * (not place)}toward {_listed(kind.drift)}"
-            for place, (name, kind) in enumerate(kinds.items())]  # fmt: skip
-    text = "; ".join(said)
+    said = "; ".join(f"{name} toward {_listed(kind.drift)}" for name, kind in kinds.items())
     there = sum(landed in kind.drift for kind in kinds.values())
-    tail = f". The victim says {landed} of the file, toward which {there} of {len(kinds)} kinds drift" if there else ""
-    return f"{text[0].upper()}{text[1:]}{tail}."
+    too = f" The victim says {landed} of the file, and {there} of {len(kinds)} kinds of noise lean there too."
+    return f"Noise drifts by its kind: {said}.{too if there else ''}"
 
 
 def _listed(names: Sequence[str]) -> str:
