@@ -132,6 +132,15 @@ def test_a_given_sound_of_the_target_wins_within_60_queries_where_nothing_else_d
     assert not alone.won.any()
 
 
+def test_where_noise_loses_and_a_given_sound_wins_no_genome_is_drawn_before_the_walk() -> None:
+    victim, clean, other = like_one_sound()
+    oracle = search(HopSkipJump(), only_labels(victim), clean, others=other, budget=Budget(queries=500))
+    start = oracle.findings[0]["start"]
+    assert start["kind"] == "other"
+    assert start["queries"] < 60
+    assert oracle.findings[0]["steps"][-1]["snr_db"] > start["snr_db"]
+
+
 def test_sounds_that_lose_cost_one_query_each() -> None:
     victim, clean, _ = like_one_sound()
     attack = quick("hopskipjump")

@@ -129,7 +129,8 @@ class Search:
             if judged.won:
                 notes.append(f"the search ended {spent}, and its best win was judged: {death}")
                 return judged
-        came = f"; the best margin was {best:.3g}, above 0 wins" if math.isfinite(best) else ""
+        wins = "" if self.endless else ", above 0 wins"
+        came = f"; the best margin was {best:.3g}{wins}" if math.isfinite(best) else ""
         raise VictimError(f"{death} ({spent}{came})") from death
 
     def _inside(self, delta: Tensor, folder: Path, keep_container: bool, notes: list[str]) -> tuple[Judged, Tensor]:

@@ -288,6 +288,8 @@ class Oracle:
         chosen = self._chosen(rows)
         slopes = torch.zeros_like(self._clean)
         if len(chosen):
+            for row in chosen.tolist():
+                self.gradients[row] += 1
             full = self._full(delta, rows)
             admitted = self.admit(full[chosen].detach(), chosen)
             wave = (self._clean[chosen] + admitted).requires_grad_()
@@ -295,8 +297,6 @@ class Oracle:
             margin = goal.margin(answer, focus).double()
             slope = slope_of(goal.pull(answer, focus).double() if pull else margin, wave)
             said = self._said(wave.detach(), answer.detach(), margin.detach(), chosen)
-            for row in chosen.tolist():
-                self.gradients[row] += 1
             self._remember(admitted, margin.detach(), chosen, said)
             slopes[chosen] = self._in_band(slope.to(slopes.dtype))
         pick = slice(None) if rows is None else rows
