@@ -210,3 +210,9 @@ def test_sounds_to_start_from_that_are_of_no_use_are_told(tmp_path: Path) -> Non
     for by, says in (("hopskipjump", "nothing is silent"), ("noise", "were not used")):
         outcome = attack(sound, victim, threat, by=by, starts=[silent], out=f"{tmp_path}/{by}/", control=0)
         assert any(says in note for note in outcome.warnings)
+
+
+def test_a_substitute_that_learns_from_scores_starts_from_no_other_sound_and_one_from_labels_does() -> None:
+    learns = {how: make_attack("substitute", {"learn": how}) for how in ("scores", "labels")}
+    assert [getattr(one, "starts_elsewhere", None) for one in learns.values()] == [False, True]
+    assert [one.needs for one in learns.values()] == [Gives.SCORES, Gives.LABELS]

@@ -98,7 +98,7 @@ def _tries(
     yield "others", clean[None]
     for db in levels_db(50, -10, 10):
         yield "found", at_level(genomes(genes, draws, die, quiet=db > 0), db, labels.loudness)
-    for _ in count() if getattr(oracle, "most_queries", None) is not None else range(AGAIN):
+    for _ in count() if oracle.most_queries is not None else range(AGAIN):
         for db in levels_db(30, -10, 10):
             yield "again", at_level(genomes(genes, draws, die, quiet=db > 0), db, labels.loudness)
 

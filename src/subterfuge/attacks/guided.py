@@ -114,7 +114,7 @@ class Guided:
         """Give the noise of each start; without end where the budget says when to end, as far as there is noise."""
         yield from self.starts
         noisy = [db for db in self.starts if db < math.inf]
-        if noisy and getattr(oracle, "most_queries", None) is not None:
+        if noisy and oracle.most_queries is not None:
             yield from cycle(noisy)
 
 

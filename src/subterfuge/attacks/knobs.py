@@ -26,5 +26,4 @@ def most_queries(oracle: Oracle, knob: int) -> int:
 
     Where the budget names no queries it is the knob. A smaller budget closes the clip by itself.
     """
-    bound: int | None = getattr(oracle, "most_queries", None)
-    return knob if bound is None else max(knob, bound)
+    return knob if oracle.most_queries is None else max(knob, oracle.most_queries)

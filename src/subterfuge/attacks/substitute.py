@@ -60,7 +60,8 @@ class Substitute:
     """Rounds without a gain of 0.05 dB (0.6 % of the margin, where that is sought) after which the search ends."""
     needs: ClassVar[Gives] = Gives.SCORES
     seeks: ClassVar[Seeks] = "quiet"
-    starts_elsewhere: ClassVar[bool] = True
+    starts_elsewhere: ClassVar[bool] = False
+    # true of one that learns from labels, which alone asks about other sounds
     climbs: ClassVar[bool] = True
     says: ClassVar[str] = "follows a substitute learned near the clip (black box: scores, or labels by -o learn=labels)"
 
@@ -87,6 +88,7 @@ class Substitute:
             raise AttackError(f"substitute has {len(self.walk)} walks; 2 were expected, as walk=40,60")
         if self.learn == "labels":
             object.__setattr__(self, "needs", Gives.LABELS)
+            object.__setattr__(self, "starts_elsewhere", True)
 
     def __call__(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator]) -> None:
         """Search for each row in turn."""

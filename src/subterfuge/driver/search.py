@@ -185,7 +185,7 @@ class Search:
             answer = answer_for(self.threat.goal, self.on, self.clean, labels_only=self.labels_only)
         if answer is None:
             raise AttackError(
-                f"the goal {self.threat.goal.name} needs probabilities, and the victim {self.victim.name} has none; "
+                f"the goal {self.threat.goal.name} needs probabilities, and the victim {self.on.name} has none; "
                 "use the goal targeted"
             )
         if self.threat.goal.asks == "probabilities":

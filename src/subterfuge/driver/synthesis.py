@@ -238,15 +238,12 @@ def climber(victim: Victim, name: str | None = None, knobs: Mapping[str, str] | 
         AttackError: no such attack or knob, or the victim serves none.
     """
     if name is None:
-        gives = max(victim.gives, Gives.LABELS if victim.twin is None else victim.twin.gives)
-        likely = (default_attack(Threat(Maximise()), victim), "evolution", "nes", "square")
-        able = [one for one in likely if one in ATTACKS and climbs(ATTACKS[one]) and ATTACKS[one].needs <= gives]
-        if not able:
+        name = default_attack(Threat(Maximise()), victim)
+        if not climbs(ATTACKS[name]):
             known = ", ".join(f"{one} ({kind.needs.name.lower()})" for one, kind in ATTACKS.items() if climbs(kind))
             raise AttackError(
-                f"the victim {victim.name} gives {gives.name.lower()} only, and what climbs needs more: {known}"
+                f"the victim {victim.name} gives {victim.gives.name.lower()} only, and what climbs needs more: {known}"
             )
-        name = able[0]
     return make_attack(name, {**(CLIMB if name == "pgd" else {}), **(knobs or {})})
 
 
