@@ -20,8 +20,8 @@ NEAR = 0.5
 """Barks within which only the strongest tonal masker stays."""
 BELOW, ABOVE = 3.0, 8.0
 """Barks below and above a masker that it reaches."""
-TO_LOG = float(np.log(10) / 10)
-"""From dB to the natural logarithm of a power."""
+DOUBLINGS = float(np.log2(10) / 10)
+"""From dB to the binary logarithm of a power."""
 
 Array = NDArray[np.float64]
 
@@ -104,7 +104,7 @@ def spread(z: Array, masker_z: Array, index_offset: float, index_slope: float) -
 
 @dataclass(frozen=True)
 class Slot:
-    """Where the maskers of one stretch of lines reach, and how: the natural logarithm of power is a + b X."""
+    """Where the maskers of one stretch of lines reach, and how: the binary logarithm of power is a + b X."""
 
     first: int
     """The first line where such a masker stands."""
@@ -168,7 +168,7 @@ def tables(rate: int, n: int, device: torch.device, dtype: torch.dtype) -> Table
         below = int(np.searchsorted(z, z[lines[0]] - BELOW, side="left"))
         above = int(np.searchsorted(z, z[lines[-1]] + ABOVE, side="left"))
         a, b = spread(z[below:above], z[lines][:, None], offset, slope)
-        return Slot(int(lines[0]), below, above, on(TO_LOG * a), on(TO_LOG * b))
+        return Slot(int(lines[0]), below, above, on(DOUBLINGS * a), on(DOUBLINGS * b))
 
     return Tables(
         quiet=on(10 ** (quiet_db(hz) / 10)),
@@ -180,11 +180,7 @@ def tables(rate: int, n: int, device: torch.device, dtype: torch.dtype) -> Table
         noise_lines=on(centres),
         noise=tuple(slot(line, -1.525 - 0.5, -0.175) for line in centres[:, None]),
         half_barks=on(halves),
-        tonal=tuple(
-            slot(lines, -1.525 - 4.5, -0.275)
-            for h in range(halves[-1] + 1)
-            if len(lines := np.flatnonzero(halves == h))
-        ),
+        tonal=tuple(slot(np.flatnonzero(halves == h), -1.525 - 4.5, -0.275) for h in range(halves[-1] + 1)),
     )
 
 
