@@ -24,6 +24,7 @@ from tests.world import LABELS, QUICK, card, clip, program, run, tree
 
 from subterfuge.attacks import ATTACKS, Quietest
 from subterfuge.cli import cli
+from subterfuge.hearing.metrics import METRICS
 from subterfuge.training import demo_data, seed_study
 from subterfuge.training.seed_study_files import FILES, StudyFile
 from subterfuge.victims import LOADERS
@@ -202,7 +203,7 @@ def test_a_won_attack_says_what_it_came_to(bands: Path, here: Path) -> None:
     assert said.err == ""
     first, noise, file = lines(said.out)
     assert first.startswith("a: low -> high (3")
-    assert "dB SNR, zimtohrli MOS " in first
+    assert re.search(r" dB SNR, -?\d+\.\d dB noise to mask, zimtohrli MOS \d", first)
     assert noise.startswith("noise of the same level and spectrum: 0 of 3; white noise ")
     assert file == str(here / "a-to-high.wav")
 
@@ -380,23 +381,36 @@ def test_diff_measures_a_pair_in_every_metric(here: Path) -> None:
     assert 1 < found["zimtohrli_mos"] <= 5
     assert found["rate_hz"] == 8000
     text = lines(run("diff", "a.wav", "b.wav").out)
-    assert text[0] == "measure value unit"
-    assert "SNR, mono fold 18.06 dB" in text
-    assert len(text) == 1 + len(found)
+    assert text[0] == "measure value unit good"
+    assert "SNR, mono fold 18.06 dB more; inf is no change" in text
+    assert set(found) == {*METRICS, "notes"}
+    assert [one.title for one in METRICS.values() if not any(line.startswith(one.title) for line in text)] == []
 
 
 def test_diff_of_a_sound_and_itself_is_infinite_in_the_text_and_null_in_json(here: Path) -> None:
     clip(here / "a.wav", 8000, 2)
-    assert "SNR, mono fold inf dB" in lines(run("diff", "a.wav", "a.wav").out)
+    assert "SNR, mono fold inf dB more; inf is no change" in lines(run("diff", "a.wav", "a.wav").out)
     found = json.loads(run("diff", "a.wav", "a.wav", "--json", "--rate", "16000").out)
     assert found == {
         "snr_db": None,
         "file_snr_db": None,
         "peak": 0.0,
+        "segsnr_db": 35.0,
         "level_db": None,
-        "zimtohrli_mos": 5.0,
         "changed_share": 0.0,
+        "level_difference_lu": 0.0,
+        "nmr_db": None,
+        "nmr_worst_frame_db": None,
+        "share_above_threshold": 0.0,
+        "nmr_worst_channel_db": None,
+        "share_above_threshold_channels": 0.0,
+        "zimtohrli_distance": 0.0,
+        "zimtohrli_mos": 5.0,
+        "visqol_mos": None,
         "rate_hz": 16000,
+        "lag_samples": 0,
+        "left_out_samples": 0,
+        "notes": [],
     }
 
 
@@ -406,7 +420,8 @@ def test_diff_of_another_rate_compares_the_folds_and_says_what_it_cannot(here: P
     found = json.loads(run("diff", "a.wav", "b.wav", "--json").out)
     assert (found["file_snr_db"], found["peak"], found["changed_share"]) == (None, None, None)
     assert found["snr_db"] > 20, "the same tones, but for noise and phases drawn alike"
-    assert "largest change - of full scale" in lines(run("diff", "a.wav", "b.wav").out)
+    assert "largest change - of full scale less" in lines(run("diff", "a.wav", "b.wav").out)
+    assert "resampled" in run("diff", "a.wav", "b.wav").err
 
 
 @pytest.fixture

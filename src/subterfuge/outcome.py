@@ -68,6 +68,25 @@ class Outcome:
     victim: Mapping[str, Any]
     already: bool = False
     """The clip met the goal as it came: nothing was changed, and it counts in no median."""
+    segsnr_db: float | None = None
+    """Segmental SNR, -10 .. 35 dB, on the same sounds as `snr_db`."""
+    nmr_db: float | None = None
+    """Noise-to-mask ratio, on the same sounds as `snr_db`: the change over the clip's masking threshold, as power, mean
+    over all cells of time and frequency. Null is no change, or a record from before it was measured."""
+    nmr_worst_frame_db: float | None = None
+    """The same of the frame where it is largest."""
+    share_above_threshold: float | None = None
+    """Part of the cells where the change is above the threshold, 0 .. 1."""
+    nmr_worst_channel_db: float | None = None
+    """Noise-to-mask ratio of the file's worst channel, against that channel's own threshold, at the file's rate."""
+    share_above_threshold_channels: float | None = None
+    """Part of the cells of all channels where the change is above its channel's threshold, 0 .. 1."""
+    level_difference_lu: float | None = None
+    """How much louder the file is than the clip, in LU; null under 0.4 s, and of silence."""
+    zimtohrli_distance: float | None = None
+    """From 0 (alike) to 1; the opinion score is made of it."""
+    visqol_mos: float | None = None
+    """From 1 (bad) to 4.73 (no difference), in audio mode; null without the package, under 1 s and over 10 s."""
     warnings: tuple[str, ...] = ()
     advice: str | None = None
     """For a lost attack: what to try."""

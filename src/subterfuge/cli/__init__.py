@@ -323,37 +323,54 @@ def check(
     sys.exit(4 if failed else 0)
 
 
-@cli.command(epilog=examples("subterfuge diff flute.wav flute-to-tru.wav", "subterfuge diff a.wav b.wav --json"))
+@cli.command(
+    epilog=examples(
+        "subterfuge diff flute.wav flute-to-tru.wav",
+        "subterfuge diff flute.wav flute.mp3 --align",
+        "subterfuge diff a.wav b.wav --json",
+    )
+)
 @click.argument("before", type=PATH)
 @click.argument("after", type=PATH)
 @click.option("--rate", type=int, help="Rate in Hz at which the mono folds are compared; that of BEFORE by default.")
+@click.option("--align", is_flag=True, help="Where AFTER is late or early, compare what overlaps.")
+@click.option(
+    "--visqol/--no-visqol",
+    default=None,
+    help="Ask ViSQOL (an extra); by default where it is installed and BEFORE has at most 10 s.",
+)
 @seconds_option
 @as_json
-def diff(before: Path, after: Path, rate: int | None, max_seconds: float, as_json: bool) -> None:
-    """Measure how the sound AFTER differs from BEFORE."""
+def diff(
+    before: Path,
+    after: Path,
+    rate: int | None,
+    align: bool,
+    visqol: bool | None,
+    max_seconds: float,
+    as_json: bool,
+) -> None:
+    """Measure how the sound AFTER differs from BEFORE, in every metric there is.
+
+    Files of another rate, number of channels or length are brought together where that is honest, and it is said how.
+    """
     from dataclasses import asdict
 
     from subterfuge.audio import Clip
-    from subterfuge.hearing.compare import compare
+    from subterfuge.hearing.metrics import METRICS
+    from subterfuge.hearing.pairing import compare_files
 
     if rate is not None and not 1000 <= rate <= 384000:
         raise InputError(f"--rate {rate}: a rate from 1000 to 384000 Hz was expected")
     clean, changed = (Clip.read(path, max_seconds=max_seconds) for path in (before, after))
-    found = asdict(compare(clean, changed, rate))
+    with Watch(changed.name, quiet=as_json and not sys.stderr.isatty()) as watch:
+        found = asdict(compare_files(clean, changed, rate, align=align, visqol=visqol, progress=watch.count))
     if as_json:
         print_json(plain(found))
         return
-    units = {
-        "snr_db": ("SNR, mono fold", "dB"),
-        "file_snr_db": ("SNR, all channels", "dB"),
-        "peak": ("largest change", "of full scale"),
-        "level_db": ("level of the change", "dB of full scale"),
-        "zimtohrli_mos": ("zimtohrli MOS", "1 bad .. 5 no difference heard"),
-        "changed_share": ("samples changed", "of all"),
-        "rate_hz": ("compared at", "Hz"),
-    }
-    rows = [[units[key][0], number(value), units[key][1]] for key, value in found.items()]
-    print_table(["measure", "value", "unit"], rows)
+    rows = [[one.title, number(found[key]), one.unit, one.good] for key, one in METRICS.items()]
+    print_table(["measure", "value", "unit", "good"], rows)
+    print_warnings(found["notes"])
 
 
 @cli.group(epilog=examples("subterfuge data seed-study --to study"))

@@ -20,6 +20,8 @@ def print_outcome(outcome: Outcome) -> None:
         click.echo(f"{outcome.clip['name']}: {goal} already; copied unchanged to {outcome.file}")
     elif outcome.won:
         mos = "" if outcome.zimtohrli_mos is None else f", zimtohrli MOS {outcome.zimtohrli_mos:.2f}"
+        if outcome.nmr_db is not None:
+            mos = f", {outcome.nmr_db:.1f} dB noise to mask{mos}"
         click.echo(
             f"{outcome.clip['name']}: {outcome.predicted_before} -> {outcome.predicted}"
             f"{percent(outcome.probability)}, {number(outcome.snr_db)} dB SNR{mos}, {outcome.seconds:.0f} s"
@@ -55,12 +57,13 @@ def print_table_of(outcomes: Sequence[Outcome]) -> None:
                 one.predicted,
                 "" if one.probability is None else f"{one.probability:.2f}",
                 number(one.snr_db) if one.won else "",
+                "" if one.nmr_db is None or not one.won else f"{one.nmr_db:.1f}",
                 noise,
                 "" if one.zimtohrli_mos is None or not one.won else f"{one.zimtohrli_mos:.2f}",
                 f"{one.seconds:.0f}",
             ]
         )
-    heads = ["clip", "goal", "", "file says", "P", "SNR dB", "white noise dB", "MOS", "s"]
+    heads = ["clip", "goal", "", "file says", "P", "SNR dB", "NMR dB", "white noise dB", "MOS", "s"]
     print_table(heads, rows)
 
 

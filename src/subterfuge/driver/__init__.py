@@ -174,6 +174,7 @@ def attack(
             file_snr_db=difference.file_snr_db,
             peak=difference.peak or 0.0,
             zimtohrli_mos=difference.zimtohrli_mos,
+            **difference.further(),
             queries=oracle.queries[0],
             gradients=oracle.gradients[0],
             judgements=search.judgements,

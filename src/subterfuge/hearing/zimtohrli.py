@@ -13,12 +13,12 @@ SHORTEST_SECONDS = 0.1
 """Below 7 steps of 1/84 s (83 ms) zimtohrli 0.2.1 corrupts memory, so shorter clips are not measured."""
 
 
-def zimtohrli_mos(clean: NDArray[np.floating[Any]], changed: NDArray[np.floating[Any]], rate: int) -> float | None:
-    """Estimate the mean opinion score of a change, from 1 (bad) to 5 (no difference is heard).
+def zimtohrli_distance(clean: NDArray[np.floating[Any]], changed: NDArray[np.floating[Any]], rate: int) -> float | None:
+    """Measure how differently two sounds excite a model of the ear, from 0 (alike) to 1.
 
-    Made for differences near the just noticeable one, of sounds played so that a sine at full scale has 78 dB
-    SPL. Noise as loud as the sound still scores 2 to 4, so a low score only says "clearly different".
-    Resampled to 48 kHz (soxr HQ) where the rate differs.
+    Resampled to 48 kHz (soxr HQ) where the rate differs. Made for differences near the just noticeable one, of
+    sounds played so that a sine at full scale has 78 dB SPL. It hardly feels a change of level, and not at all a
+    delay of a sample or a polarity that is turned.
 
     Source: Alakuijala, Bruse, Boukortt, Coldenhoff, Cernak, "Zimtohrli: An Efficient Psychoacoustic Audio
     Similarity Metric" (2025), https://arxiv.org/abs/2509.26133.
@@ -29,7 +29,7 @@ def zimtohrli_mos(clean: NDArray[np.floating[Any]], changed: NDArray[np.floating
         rate: of both, in Hz.
 
     Returns:
-        The score, or None for clips shorter than 0.1 s and for a change that is not finite.
+        The distance, or None for clips shorter than 0.1 s and for a change that is not finite.
 
     Raises:
         ValueError: the shapes differ, or are not (T,).
@@ -45,5 +45,26 @@ def zimtohrli_mos(clean: NDArray[np.floating[Any]], changed: NDArray[np.floating
         return None
     import zimtohrli
 
-    score = float(zimtohrli.mos_from_signals(*pair))
-    return score if np.isfinite(score) else None
+    distance = float(zimtohrli.Pyohrli().distance(*pair))
+    return distance if np.isfinite(distance) else None
+
+
+def mos_of_distance(distance: float) -> float:
+    """Turn a distance into the mean opinion score that the authors fitted to it, from 1 (bad) to 5 (none is heard).
+
+    >>> mos_of_distance(0.0)
+    5.0
+    """
+    import zimtohrli
+
+    return float(zimtohrli.mos_from_zimtohrli(distance))
+
+
+def zimtohrli_mos(clean: NDArray[np.floating[Any]], changed: NDArray[np.floating[Any]], rate: int) -> float | None:
+    """Estimate the mean opinion score of a change, from 1 (bad) to 5 (no difference is heard).
+
+    Noise as loud as the sound still scores 2 to 4, so a low score only says "clearly different". Arguments, None and
+    errors as of `zimtohrli_distance`.
+    """
+    distance = zimtohrli_distance(clean, changed, rate)
+    return None if distance is None else mos_of_distance(distance)
