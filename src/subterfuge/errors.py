@@ -9,6 +9,7 @@
      │    ├── UntrustedModel   a model file that wants to run code
      │    ├── ThreatError      a goal, a limit or a budget that makes no sense
      │    ├── AttackError      an unknown attack or knob, or one that this victim cannot serve
+     │    ├── TransformError   an unknown transform, or one that this sound cannot be put through
      │    ├── OutputError      a place that cannot be written, or holds something already
      │    └── MissingExtra     an optional library that is not installed
      └── VictimError           the victim died, or answered nonsense: exit code 4
@@ -50,6 +51,10 @@ class ThreatError(InputError):
 
 class AttackError(InputError):
     """An unknown attack or knob, or one that this victim cannot serve."""
+
+
+class TransformError(InputError):
+    """An unknown transform, or one that this sound cannot be put through."""
 
 
 class OutputError(InputError):

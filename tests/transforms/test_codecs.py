@@ -1,0 +1,151 @@
+"""MP3, Vorbis and Opus: in time, at the rate that was asked for, and what the library itself gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from tests.transforms.sounds import die, music, snr_db
+
+from subterfuge.errors import TransformError
+from subterfuge.transforms import MP3, Opus, Transform, Vorbis
+from subterfuge.transforms.codecs import MPEG
+from subterfuge.transforms.encoding import Encoder, encoded
+
+VERSION_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+VERSION_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+
+
+def kbit_s(data: bytes) -> int:
+    """Read the bit rate from the header of the first frame of an MP3 file (ISO/IEC 11172-3, section 2.4.2.3)."""
+    start = next(k for k in range(len(data)) if data[k] == 0xFF and data[k + 1] & 0xE0 == 0xE0)
+    version, index = data[start + 1] >> 3 & 3, data[start + 2] >> 4
+    return (VERSION_1 if version == 3 else VERSION_2)[index - 1]
+
+
+@pytest.mark.parametrize("rate", MPEG)
+def test_every_rate_of_mp3_is_the_one_that_was_asked_for(rate: int) -> None:
+    for rates in MPEG[rate]:
+        data = encoded(music(rate, seconds=0.1), rate, MP3(rates)._encoder(rate))
+        assert kbit_s(data) == rates
+
+
+@pytest.mark.parametrize("rate", [44_100, 16_000])
+def test_an_mp3_is_as_large_as_its_rate_says(rate: int) -> None:
+    data = encoded(music(rate, channels=2, seconds=4.0), rate, MP3(128)._encoder(rate))
+    assert len(data) * 8 / 4.0 / 1000 == pytest.approx(128, rel=0.04)
+
+
+def test_an_opus_is_about_as_large_as_its_rate_says() -> None:
+    for channels in (1, 2):
+        data = encoded(music(48_000, channels, 4.0), 48_000, Opus(96.0)._encoder(channels))
+        assert len(data) * 8 / 4.0 / 1000 == pytest.approx(96, rel=0.2)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    ("one", "rate"),
+    [
+        *((MP3(MPEG[rate][k]), rate) for rate in MPEG for k in (1, 6, -1) if k < len(MPEG[rate])),
+        *((Vorbis(), rate) for rate in (8000, 44_100, 96_000)),
+        *((Opus(), rate) for rate in (8000, 22_050, 44_100, 48_000, 96_000)),
+    ],
+    ids=lambda one: getattr(one, "name", one),
+)
+def test_what_is_decoded_is_in_time_with_what_was_encoded(one: Transform, rate: int, channels: int) -> None:
+    """Of noise in a band that every codec keeps, the cross-correlation is largest at no lag."""
+    length = 20_000
+    spectrum = np.fft.rfft(np.random.default_rng(1).normal(size=length))
+    hz = np.fft.rfftfreq(length, 1 / rate)
+    wave = np.fft.irfft(spectrum * ((hz > 200) & (hz < 0.15 * rate)), n=length)
+    sound = np.tile(0.3 * wave / np.abs(wave).max(), (channels, 1)).astype(np.float32)
+    heard = one.real(sound, rate, die())
+    for channel in range(channels):
+        spectra = [np.fft.rfft(side[channel].astype(np.float64), 2 * length) for side in (heard, sound)]
+        like = np.fft.irfft(spectra[0] * spectra[1].conj())
+        assert np.argmax(like) == 0
+
+
+@pytest.mark.parametrize("channels", [3, 6, 8])
+@pytest.mark.parametrize("one", [Vorbis(), Opus(480.0)], ids=lambda one: one.name)
+def test_channels_come_back_in_their_order(one: Transform, channels: int) -> None:
+    t = np.arange(9600) / 48_000
+    sound = np.stack([0.2 * np.sin(2 * np.pi * (300 + 200 * k) * t) for k in range(channels)]).astype(np.float32)
+    heard = one.real(sound, 48_000, die())
+    like = np.abs(heard @ sound.T)
+    np.testing.assert_array_equal(like.argmax(1)[: channels - 1], np.arange(channels - 1))
+
+
+@pytest.mark.parametrize(
+    ("one", "ending", "subtype", "more"),
+    [
+        (MP3(320), "mp3", "MPEG_LAYER_III", {"compression_level": 0.0, "bitrate_mode": "CONSTANT"}),
+        (MP3(128), "mp3", "MPEG_LAYER_III", {"compression_level": 2 / 3, "bitrate_mode": "CONSTANT"}),
+        (Vorbis(4.0), "ogg", "VORBIS", {"compression_level": 0.6}),
+    ],
+    ids=["mp3=320", "mp3=128", "vorbis=4"],
+)
+def test_it_is_what_a_file_of_that_codec_holds(
+    one: Transform, ending: str, subtype: str, more: dict[str, object], tmp_path: Path
+) -> None:
+    sound = music(channels=2, seconds=1.0)
+    soundfile.write(tmp_path / f"a.{ending}", sound.T, 44_100, subtype=subtype, **more)
+    held, _ = soundfile.read(tmp_path / f"a.{ending}", dtype="float32", always_2d=True)
+    np.testing.assert_array_equal(one.real(sound, 44_100, die()), held.T)
+
+
+def test_less_is_kept_at_a_lower_rate() -> None:
+    sound = music(channels=2, seconds=1.0)
+    kept = [snr_db(sound, MP3(rate).real(sound, 44_100, die())) for rate in (320, 192, 128, 64)]
+    assert kept == sorted(kept, reverse=True)
+    assert kept[0] > kept[-1] + 6
+
+
+def test_a_long_sound_is_written_in_parts_and_comes_back_whole() -> None:
+    sound = np.tile(music(8000, channels=2, seconds=1.0), 30)
+    heard = Vorbis(9.0).real(sound, 8000, die())
+    assert [snr_db(sound[:, part], heard[:, part]) > 20 for part in (slice(8000), slice(-8000, None))] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("one", "rate", "channels", "why"),
+    [
+        (MP3(128), 44_100, 3, "one or two channels"),
+        (MP3(128), 96_000, 1, "no 96000 Hz"),
+        (MP3(320), 22_050, 1, "8 to 160 kbit/s"),
+        (Vorbis(), 4000, 1, "8000 to 192000 Hz"),
+        (Opus(), 48_000, 9, "up to 8 channels"),
+        (Opus(400.0), 48_000, 1, "6 to 256 kbit/s a channel"),
+    ],
+    ids=lambda one: getattr(one, "name", one),
+)
+def test_what_a_codec_cannot_take_is_refused_with_the_reason(
+    one: Transform, rate: int, channels: int, why: str
+) -> None:
+    sound = music(rate, channels, 0.1)
+    assert why in (one.why_not(sound, rate) or "")
+    with pytest.raises(TransformError, match=one.name):
+        one.real(sound, rate, die())
+
+
+def test_a_codec_that_libsndfile_lacks_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soundfile, "available_subtypes", lambda format: {"VORBIS": ""})
+    sound = music(48_000, seconds=0.1)
+    assert MP3().why_not(sound, 48_000) == "the installed libsndfile has no MP3"
+    assert Opus().why_not(sound, 48_000) == "the installed libsndfile has no Opus"
+    assert Vorbis().why_not(sound, 48_000) is None
+
+
+def test_what_an_encoder_refuses_after_all_is_told_in_one_sentence() -> None:
+    with pytest.raises(TransformError, match="MPEG_LAYER_III refuses 5 channels at 44100 Hz"):
+        encoded(music(channels=5, seconds=0.1), 44_100, Encoder("MP3", "MPEG_LAYER_III", 0.5, True))
+
+
+def test_the_gradient_goes_straight_through_a_codec() -> None:
+    wave = torch.from_numpy(music(seconds=0.2)).requires_grad_(True)
+    slope = torch.from_numpy(music(seconds=0.2, seed=4))
+    (found,) = torch.autograd.grad(MP3(128).stand_in(wave, 44_100, die()), wave, slope)
+    assert torch.equal(found, slope)
