@@ -32,6 +32,8 @@ from subterfuge.cli.options import (
     trust_option,
 )
 from subterfuge.cli.show import number, plain, print_json, print_outcome, print_table, print_table_of, print_warnings
+from subterfuge.cli.survive import survive as survive_command
+from subterfuge.cli.survive import transforms as transforms_command
 from subterfuge.cli.synthesise import synthesise as synthesise_command
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError, SubterfugeError
@@ -239,6 +241,7 @@ def score(
 
 
 cli.add_command(control_command)
+cli.add_command(survive_command)
 cli.add_command(synthesise_command)
 
 
@@ -261,6 +264,9 @@ def attacks(as_json: bool) -> None:
         for knob, value in knobs_of(kind).items():
             shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
             click.echo(f"    -o {knob}={shown}")
+
+
+cli.add_command(transforms_command)
 
 
 @cli.command(epilog=examples("subterfuge victims", "subterfuge victims --json"))

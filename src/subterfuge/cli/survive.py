@@ -102,9 +102,7 @@ def survive(
         _print_one(found[0])
     else:
         _print_all(found)
-    several = len(found) > 1
-    told = [f"{Path(one.file).name}: {text}" if several else text for one in found for text in one.warnings]
-    print_warnings(list(dict.fromkeys([*notes, *told])))
+    print_warnings([*notes, *_warnings(found)])
     share = share_of([trial for one in found for trial in one.trials])
     sys.exit(MISSED if fail_under is not None and (share is None or share < fail_under) else 0)
 
@@ -157,13 +155,23 @@ def _print_all(found: Sequence[Survival]) -> None:
 
 
 def _print_untried(found: Sequence[Survival]) -> None:
-    reasons: dict[str, None] = {}
-    for one in found:
+    reasons: dict[tuple[str, str | None], list[str]] = {}
+    for k, one in enumerate(found, 1):
         for trial in one.trials:
             if not trial.tried:
-                reasons[f"  {trial.transform}: not tried, {trial.why_not}"] = None
-    for reason in reasons:
-        click.echo(reason)
+                reasons.setdefault((trial.transform, trial.why_not), []).append(str(k))
+    for (transform, why), which in reasons.items():
+        where = f" with {', '.join(which)}" if len(which) < len(found) else ""
+        click.echo(f"  {transform}: not tried{where}, {why}")
+
+
+def _warnings(found: Sequence[Survival]) -> list[str]:
+    """Give the warnings of all once, and before those of some which ones they are of."""
+    of: dict[str, list[str]] = {}
+    for k, one in enumerate(found, 1):
+        for text in one.warnings:
+            of.setdefault(text, []).append(str(k))
+    return [text if len(which) == len(found) else f"{', '.join(which)}: {text}" for text, which in of.items()]
 
 
 def _sentence(found: Survival) -> str:

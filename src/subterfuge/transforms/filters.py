@@ -121,11 +121,12 @@ class Resample:
 
     def stand_in(self, wave: Tensor, sample_rate: int, dice: Dice) -> Tensor:
         """Convolve with what the real one makes of a single impulse."""
-        rates = torch.tensor([self._rate(die) for die in each(dice, len(wave))], device=wave.device)
+        rates = [self._rate(die) for die in each(dice, len(wave))]
         heard = wave
-        for rate in rates.unique().tolist():
+        for rate in sorted(set(rates)):
             if rate != sample_rate:
-                response, rows = _resampled_impulse(sample_rate, rate), (rates == rate).nonzero()[:, 0]
+                response = _resampled_impulse(sample_rate, rate)
+                rows = torch.tensor([k for k, one in enumerate(rates) if one == rate], device=wave.device)
                 heard = heard.index_copy(0, rows, convolve(wave[rows], response, len(response) // 2))
         return heard
 
