@@ -242,6 +242,13 @@ def test_a_tone_stands_7_db_above_the_lines_around_or_is_noise() -> None:
         assert noise.item() == pytest.approx(-math.inf if tonal else 10 * math.log10(1e6 + 10 ** (6 - under / 10)))
 
 
+def test_of_two_equal_lines_side_by_side_the_lower_is_the_tone() -> None:
+    found = maskers(spectrum((120, 60.0), (121, 60.0), (124, 50.0)), KNOWN)
+    assert found.line.tolist() == [120]
+    assert found.tone[0].item() == pytest.approx(60 + 10 * math.log10(2))
+    assert (10 ** (found.noise / 10)).sum().item() == pytest.approx(1e5)  # 124 is beyond the reach of 120, not of 121
+
+
 @pytest.mark.parametrize(("line", "reach"), [(40, 2), (100, 3), (200, 6), (400, 12), (700, 24)])
 def test_a_tone_uses_up_the_lines_within_its_reach_and_the_next_are_noise(line: int, reach: int) -> None:
     for side in (-1, 1):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.dsp.framing import checked
+from subterfuge.dsp.memory import keep_freed_memory
 from subterfuge.hearing._masking_maskers import Maskers, maskers
 from subterfuge.hearing._masking_tables import Tables, tables
 
@@ -76,6 +77,7 @@ def masking_threshold(wave: Tensor, sample_rate: int, *, full_scale_db: float = 
     the threshold in quiet is not lowered for high bit rates. As there, a masker's level is the plain sum of its lines,
     which for a Hann window is 1.76 dB above that of a sine.
     """
+    keep_freed_memory()
     spectrum = cells(wave, sample_rate).mT
     frames = spectrum.reshape(-1, spectrum.shape[-1])
     known = tables(sample_rate, frame_size(sample_rate), wave.device, wave.dtype)
@@ -90,7 +92,8 @@ def _add_masked(threshold: Tensor, found: Maskers, known: Tables) -> None:
     """Add the individual masking thresholds of all maskers to a threshold (B, F) in place, powers re 0 dB SPL.
 
     Each masker reaches 11 Barks at most, so those of one critical band, or of one stretch of half a Bark, are worked
-    out on the lines that they reach and no others.
+    out on the lines that they reach and no others. A frame has one tonal masker at most in half a Bark, so no two are
+    added to the same cells at once.
     """
     for band, slot in enumerate(known.noise):
         level = found.noise[:, band, None]
@@ -102,4 +105,6 @@ def _add_masked(threshold: Tensor, found: Maskers, known: Tables) -> None:
     for slot, frame, line, level in zip(known.tonal, *sorts, strict=True):
         if len(frame):
             a, b = (x.index_select(0, line - slot.first) for x in (slot.a, slot.b))
-            threshold[:, slot.below : slot.above].index_add_(0, frame, a.addcmul_(b, level[:, None]).exp2_())
+            reached = threshold[:, slot.below : slot.above]
+            alone = a.addcmul_(b, level[:, None]).exp2_()
+            reached.index_copy_(0, frame, alone.add_(reached.index_select(0, frame)))
