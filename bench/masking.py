@@ -77,7 +77,7 @@ def main() -> None:
     torch.set_num_threads(1)
     results = {name: measure(clip, asked.rounds, asked.frames) for name, clip in clips().items()}
     print(
-        f"{SECONDS} s clips of {RATE} Hz, 1 thread, ms of the processor: best (median); {asked.frames} frames of each are written out"
+        f"{SECONDS} s clips of {RATE} Hz, 1 thread, ms of the processor: best (median); {asked.frames} frames are written out"
     )
     for name, of in results.items():
         print(
