@@ -76,9 +76,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     results = {name: measure(clip, asked.rounds, asked.frames) for name, clip in clips().items()}
-    print(
-        f"{SECONDS} s clips of {RATE} Hz, 1 thread, ms of the processor: best (median); {asked.frames} frames are written out"
-    )
+    print(f"{SECONDS} s clips of {RATE} Hz, 1 thread, processor ms: best (median); {asked.frames} frames written out")
     for name, of in results.items():
         print(
             f"{name:28}  fft {of['fft, best']:5.1f} ({of['fft, median']:5.1f})"
