@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from subterfuge.audio import Clip
-from subterfuge.hearing.zimtohrli import zimtohrli_mos
+from subterfuge.hearing.zimtohrli import mos_of_distance, zimtohrli_distance, zimtohrli_mos
 
 
 def chord(seconds: float, rate: int) -> np.ndarray:
@@ -67,3 +67,28 @@ def test_what_is_not_finite_is_not_measured() -> None:
 def test_two_sounds_of_unlike_length_are_refused() -> None:
     with pytest.raises(ValueError, match="one length"):
         zimtohrli_mos(np.zeros(48000), np.zeros(48001), 48000)
+
+
+def test_the_opinion_is_made_of_the_distance() -> None:
+    sound = chord(1.0, 48000)
+    noise = np.random.default_rng(0).standard_normal(len(sound)).astype(np.float32) * 0.01
+    distance = zimtohrli_distance(sound, sound + noise, 48000)
+    assert distance is not None
+    assert 0 < distance < 1
+    assert mos_of_distance(distance) == zimtohrli_mos(sound, sound + noise, 48000)
+    assert zimtohrli_distance(sound, sound, 48000) == 0
+
+
+def test_it_is_blind_to_polarity_and_to_a_delay_of_a_sample_and_nearly_to_gain() -> None:
+    sound = chord(1.0, 48000)
+    late = np.concatenate([sound[:1] * 0, sound[:-1]])
+    for other in (-sound, late, sound * 10 ** (-1 / 20)):
+        assert (zimtohrli_mos(sound, other, 48000) or 0) > 4.99
+    assert (zimtohrli_mos(sound, sound / 2, 48000) or 0) > 4.9
+
+
+def test_white_noise_20_db_below_a_real_clip_is_heard(seed_study: Path) -> None:
+    heard = Clip.read(next((seed_study / "clips").glob("*cel*.wav"))).mono(44100)
+    noise = np.random.default_rng(0).standard_normal(len(heard))
+    noise *= np.linalg.norm(heard) / np.linalg.norm(noise) / 10
+    assert zimtohrli_mos(heard, heard + noise, 44100) == pytest.approx(2.87, abs=0.05)

@@ -17,7 +17,7 @@ LEAST_RATE = 16_000
 
 
 def loudness_lufs(samples: NDArray[np.floating[Any]], rate: int) -> float | None:
-    """Measure the integrated, gated loudness of a sound in LUFS: -0.7 for a full sine of 1 kHz in both of two channels.
+    """Measure the integrated, gated loudness of a sound in LUFS: -3.01 for a full sine of 997 Hz in one channel.
 
     By the package pyloudnorm. Source: ITU-R BS.1770-4.
 

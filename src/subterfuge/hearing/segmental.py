@@ -16,9 +16,9 @@ FLOOR_DB, CEILING_DB = -10.0, 35.0
 def segmental_snr_db(clean: NDArray[np.floating[Any]], changed: NDArray[np.floating[Any]], rate: int) -> float:
     """Average over frames the SNR in dB, of each frame held within -10 .. 35 dB.
 
-    Frames of 30 ms under a Hann window, every 7.5 ms. A frame in which nothing changed has 35 dB (a silent one too),
-    and one of silence that changed -10 dB. The tail is filled up with zeros, so each sample counts; a clip shorter
-    than a frame is one frame. Never NaN for finite input.
+    Frames of 30 ms under a Hann window, every 7.5 ms, the first and the last hardly into the sound, so that each sample
+    counts alike. A frame in which nothing changed has 35 dB (a silent one too), and one of silence that changed -10 dB.
+    Never NaN for finite input, however short.
 
     Source: Hansen, Pellom, "An effective quality evaluation protocol for speech enhancement algorithms" (ICSLP 1998);
     frames and bounds as in Loizou, "Speech Enhancement: Theory and Practice" (2nd ed. 2013), section 11.2.1.
@@ -46,11 +46,14 @@ def segmental_snr_db(clean: NDArray[np.floating[Any]], changed: NDArray[np.float
 
 
 def _energies(wave: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
-    """Give the energy of each frame, shape (frames,), under a Hann window without zeros at its ends."""
-    size = min(max(HOPS, round(FRAME_SECONDS * rate)), len(wave))
-    hop = max(1, size // HOPS)
-    frames = 1 + max(0, -(-(len(wave) - size) // hop))
-    power = np.pad(np.square(wave), (0, (frames - 1) * hop + size - len(wave)))
+    """Give the energy of each frame, shape (frames,), under a Hann window without zeros at its ends.
+
+    The first frame ends with the first hop of the sound, and the last begins in its last one.
+    """
+    size = max(HOPS, round(FRAME_SECONDS * rate))
+    hop = size // HOPS
+    frames = -(-(len(wave) + size - hop) // hop)
+    power = np.pad(np.square(wave), (size - hop, frames * hop - len(wave)))
     weight = np.square(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, size + 1) / (size + 1)))
     views = np.lib.stride_tricks.sliding_window_view(power, size)[::hop]
     energies: NDArray[np.float64] = views @ weight

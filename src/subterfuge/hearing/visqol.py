@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import numpy as np
 import soxr
+import torch
 from numpy.typing import NDArray
 
 from subterfuge.errors import MissingExtra
@@ -16,6 +20,8 @@ from subterfuge.errors import MissingExtra
 RATE_HZ = 48_000
 SHORTEST_SECONDS = 1.0
 """It compares patches of 30 frames, the first of which begins at the 15th; under 45 frames (0.96 s) it has none."""
+DIGITS = 6
+"""After the point; those after the 14th change from call to call."""
 _ONE_AT_A_TIME = threading.Lock()
 """Its kernels run on numba's thread pool, which ends the process when two threads enter it."""
 
@@ -60,9 +66,25 @@ def visqol_mos(clean: NDArray[np.floating[Any]], changed: NDArray[np.floating[An
         return None
     if rate != RATE_HZ:
         pair = [soxr.resample(wave, rate, RATE_HZ, quality="HQ") for wave in pair]
-    with _ONE_AT_A_TIME:
+    with _ONE_AT_A_TIME, _threads(torch.get_num_threads()):
         score = float(_model().measure_from_arrays(*pair, RATE_HZ).moslqo)
-    return score if np.isfinite(score) else None
+    return round(score, DIGITS) if np.isfinite(score) else None
+
+
+@contextmanager
+def _threads(most: int) -> Iterator[None]:
+    """Let numba use no more threads than torch may."""
+    _model()
+    numba = sys.modules.get("numba")
+    if numba is None:
+        yield
+        return
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(before, most))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 @cache
