@@ -13,11 +13,12 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from subterfuge.cli.control import control as control_command
+from subterfuge.cli.listen import listen as listen_command
 from subterfuge.cli.options import (
     LOST,
     PATH,
@@ -35,8 +36,12 @@ from subterfuge.cli.show import number, plain, print_json, print_outcome, print_
 from subterfuge.cli.survive import survive as survive_command
 from subterfuge.cli.survive import transforms as transforms_command
 from subterfuge.cli.synthesise import synthesise as synthesise_command
+from subterfuge.cli.universal import universal as universal_command
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError, SubterfugeError
+
+if TYPE_CHECKING:
+    from subterfuge.threat import Measure
 
 INTERRUPTED = 130
 STOPPED = 143
@@ -92,7 +97,12 @@ def cli() -> None:
     help="The card of a victim to search on instead, of the same labels and rate; the victim judges.",
 )
 @click.option("-o", "knobs", multiple=True, metavar="KNOB=VALUE", help="A knob of the attack; may be repeated.")
-@click.option("--limit", metavar="snr=DB|peak=PART", help="What no candidate may exceed, as snr=40 or peak=0.001.")
+@click.option("--limit", metavar="LIMIT", help="What no candidate may exceed: snr=40, peak=0.001, masking, masking=6.")
+@click.option(
+    "--measure",
+    type=click.Choice(["snr", "nmr"]),
+    help="By what a change is small: its energy (snr), or how audible it is (nmr; default with --limit masking).",
+)
 @click.option("--queries", type=int, help="Most clips through the victim that is searched on.")
 @click.option("--gradients", type=int, help="Most backward passes through it.")
 @click.option("--seconds", type=float, help="Most seconds of search; a run that they end is not repeatable.")
@@ -122,6 +132,7 @@ def attack(
     elsewhere: Path | None,
     knobs: tuple[str, ...],
     limit: str | None,
+    measure: Measure | None,
     queries: int | None,
     gradients: int | None,
     seconds: float | None,
@@ -149,7 +160,7 @@ def attack(
     from subterfuge.threat import Budget, Threat, parse_goal, parse_limit
     from subterfuge.victims import load_victim
 
-    threat = Threat(parse_goal(goal, target), parse_limit(limit), Budget(queries, gradients, seconds))
+    threat = Threat(parse_goal(goal, target), parse_limit(limit), Budget(queries, gradients, seconds), measure)
     options = _pairs(knobs)
     if by is not None:  # a mistake here is told before anything is loaded
         make_attack(by, options)
@@ -243,6 +254,8 @@ def score(
 cli.add_command(control_command)
 cli.add_command(survive_command)
 cli.add_command(synthesise_command)
+cli.add_command(universal_command)
+cli.add_command(listen_command)
 
 
 @cli.command(epilog=examples("subterfuge attacks", "subterfuge attacks --json"))
