@@ -111,7 +111,7 @@ def _print(found: Pooled) -> None:
     print_table(heads, rows)
     low, high = found.everything.count.heard
     whole = found.everything.as_json(found.test["settings"]["alpha"])
-    ends = f"between {100 * low:.0f} and {100 * high:.0f} %" if low else f"at most {100 * high:.0f} %"
+    ends = f"{100 * low:.0f} to {100 * high:.0f} %" if low else f"at most {100 * high:.0f} %"
     click.echo(
         f"{'heard' if whole['heard'] else 'not shown to be heard'}: {whole['right']} of {whole['trials']} right, "
         f"p = {number(found.everything.count.p)}; heard in {ends} of the trials, with 95 % confidence\n"

@@ -24,6 +24,8 @@ from subterfuge.errors import InputError, OutputError
 from subterfuge.report.pairs import Pair, describe, encode, find_pair
 from subterfuge.report.trials import Design
 
+FORMAT = "subterfuge listening results"
+"""What the files say that a page saves."""
 SCHEMA = 1
 SCRIPTS = ("statistics.js", "records.js", "player.js", "page.js")
 MOST_BYTES = 300_000_000
@@ -113,10 +115,10 @@ def describe_test(pairs: Sequence[Pair], design: Design) -> dict[str, Any]:
     figures = {"guesses_pass": round(design.guesses_pass, 6), "finds": round(design.finds, 6)}
     settings = asdict(design) | figures
     test = {"schema": SCHEMA, "settings": settings, "pairs": described}
-    return {"id": test_id(test), **test}
+    return {"id": id_of(test), **test}
 
 
-def test_id(test: dict[str, Any]) -> str:
+def id_of(test: dict[str, Any]) -> str:
     """Give the SHA-256 of a test's description but for its id, the same before and after a browser wrote it anew."""
     told = {key: value for key, value in test.items() if key != "id"}
     return hashlib.sha256(json.dumps(_whole(told), sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from subterfuge.errors import InputError
-from subterfuge.report.listening import test_id
-
-FORMAT = "subterfuge listening results"
-SCHEMA = 1
+from subterfuge.report.listening import FORMAT, SCHEMA, id_of
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ def _content(path: Path) -> dict[str, Any]:
     if not isinstance(test, dict) or not _is_test(test) or not isinstance(runs, list):
         raise _Spoilt("it does not say which test, or which runs, it is of; was it edited?")
     try:
-        same = test_id(test) == test["id"]
+        same = id_of(test) == test["id"]
     except (ValueError, OverflowError, RecursionError):
         same = False
     if not same:

@@ -71,7 +71,8 @@ function runTest() {
       ["Who only guesses", `gets there one time in ${once}`],
       ["Who hears it", `and is right in ${percent(pHeard)} of the trials gets there with probability ${finds.toFixed(2)}`],
     ]);
-    const open = records.runs.filter((one) => !one.complete).at(-1);
+    const runs = records.all();
+    const open = runs.filter((one) => !one.complete).at(-1);
     $("#resume").hidden = !open;
     if (open) {
       const who = open.listener ? `${open.listener}'s run` : "A run";
@@ -82,9 +83,9 @@ function runTest() {
     $("#storage").textContent = records.kept
       ? "Answers are kept in this browser and sent nowhere."
       : "This browser keeps nothing for this page, so answers stay in memory: save the results before you close it.";
-    $("#earlier").hidden = records.runs.length === 0;
-    const complete = records.runs.filter((one) => one.complete).length;
-    $("#earlier p").textContent = `On record here: ${complete} complete, ${records.runs.length - complete} incomplete.`;
+    $("#earlier").hidden = runs.length === 0;
+    const complete = runs.filter((one) => one.complete).length;
+    $("#earlier p").textContent = `On record here: ${complete} complete, ${runs.length - complete} incomplete.`;
     show("intro");
   }
 

@@ -1,7 +1,7 @@
 // Sounds of one length that run in step, of which one is heard. Times are in seconds.
 
 const FADE = 0.01; // from one sound to another: both run on, and their gains always sum to 1
-const LEAD = 0.02; // so far ahead a change is scheduled, so that all of it lies in the future
+const LEAD = 0.03; // so far ahead a change is scheduled, so that all of it lies in the future
 const EDGE = 0.005; // fade at both ends of the loop
 const SHORTEST = 0.05; // loop
 
@@ -44,6 +44,9 @@ function makePlayer(sampleRate) {
   let selected = 0;
   let deck = null; // what runs now
 
+  /** Bring a time onto a sample: between two of them a browser interpolates, and would play other samples. */
+  const onSample = (time, rate) => Math.round(time * rate) / rate;
+  const soon = () => onSample(context.currentTime + LEAD, context.sampleRate);
   const length = () => (sounds.length ? sounds[0][0].length / sampleRate : 0);
 
   function load(all, keepLoop) {
@@ -73,7 +76,7 @@ function makePlayer(sampleRate) {
 
   function start() {
     loops ??= sounds.map(cut);
-    const when = context.currentTime + LEAD;
+    const when = soon();
     const fader = context.createGain();
     fader.connect(output);
     fader.gain.setValueAtTime(0, when);
@@ -86,7 +89,7 @@ function makePlayer(sampleRate) {
       source.connect(gain);
       gain.connect(fader);
       gain.gain.setValueAtTime(i === selected ? 1 : 0, context.currentTime);
-      source.start(when, position - from);
+      source.start(when, onSample(position - from, sampleRate));
       return { source, gain: gain.gain, from: i === selected ? 1 : 0, to: i === selected ? 1 : 0, when };
     });
     deck = { fader, tracks, when, position };
@@ -96,7 +99,7 @@ function makePlayer(sampleRate) {
   function stop() {
     if (!deck) return;
     position = now();
-    const when = context.currentTime + LEAD;
+    const when = soon();
     const { fader, tracks } = deck;
     fader.gain.linearRampToValueAtTime(1, when);
     fader.gain.linearRampToValueAtTime(0, when + FADE);
@@ -123,7 +126,7 @@ function makePlayer(sampleRate) {
   function select(i) {
     selected = i;
     if (!deck) return;
-    const when = context.currentTime + LEAD;
+    const when = soon();
     deck.tracks.forEach((track, k) => {
       const gone = Math.min(1, Math.max(0, (when - track.when) / FADE));
       const value = track.from + (track.to - track.from) * gone; // where a fade that is under way will be

@@ -1,32 +1,46 @@
 // What is kept of each run: in the browser's storage where there is one, else in memory alone.
 
 function makeRecords(test) {
-  const key = `subterfuge-listening-${test.id}`;
-  let runs = [];
+  const prefix = `subterfuge-listening-${test.id}-`;
+  const own = new Map(); // the runs of this window, by their ids
   let kept = true;
 
-  function stored() {
-    const found = JSON.parse(localStorage.getItem(key) ?? "[]");
-    return Array.isArray(found) ? found.filter((run) => run && Array.isArray(run.trials)) : [];
-  }
-
   try {
-    runs = stored();
-    localStorage.setItem(key, JSON.stringify(runs));
+    localStorage.setItem(prefix, "");
+    localStorage.removeItem(prefix);
   } catch {
     kept = false;
   }
 
-  /** Keep a run, new or grown, beside what another window may have stored meanwhile. */
+  /** Keep a run, new or grown; each has a place of its own, so two windows do not disturb each other. */
   function save(run) {
-    if (!runs.includes(run)) runs.push(run);
+    own.set(run.id, run);
     if (!kept) return;
     try {
-      const others = stored().filter((other) => !runs.some((own) => own.id === other.id));
-      localStorage.setItem(key, JSON.stringify([...others, ...runs]));
+      localStorage.setItem(prefix + run.id, JSON.stringify(run));
     } catch {
       kept = false;
     }
+  }
+
+  /** The runs that the storage holds; whatever else may stand there is left alone. */
+  function stored() {
+    if (!kept) return [];
+    const places = Object.keys(localStorage).filter((key) => key.startsWith(prefix));
+    return places.flatMap((place) => {
+      try {
+        const run = JSON.parse(localStorage.getItem(place));
+        return Array.isArray(run.trials) ? [run] : [];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  /** All runs on record, the oldest first. */
+  function all() {
+    const others = stored().filter((run) => !own.has(run.id));
+    return [...others, ...own.values()].sort((one, other) => (one.started < other.started ? -1 : 1));
   }
 
   /** The answers of a run that is not complete stay hidden: who has seen them could stop where it suits. */
@@ -37,12 +51,12 @@ function makeRecords(test) {
   }
 
   function asJson() {
-    return JSON.stringify({ format: "subterfuge listening results", schema: 1, test, runs: runs.map(shown) }, null, 1);
+    return JSON.stringify({ format: "subterfuge listening results", schema: 1, test, runs: all().map(shown) }, null, 1);
   }
 
   function asCsv() {
     const heads = "test,run,listener,complete,started,pair,name,trial,x,answer,right,seconds,switches".split(",");
-    const rows = runs.map(shown).flatMap((run) => {
+    const rows = all().map(shown).flatMap((run) => {
       const whole = [test.id, run.id, run.listener, run.complete, run.started];
       if (!run.complete) return [[...whole, ...heads.slice(whole.length).map(() => "")]];
       return run.trials.map((one) => [
@@ -52,7 +66,7 @@ function makeRecords(test) {
     return [heads, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
   }
 
-  return { save, asJson, asCsv, get runs() { return runs; }, get kept() { return kept; } };
+  return { save, all, asJson, asCsv, get kept() { return kept; } };
 }
 
 /** One cell of a CSV file; what a spreadsheet would take for a formula is kept from being one. */

@@ -5,13 +5,12 @@ function atLeast(right, trials, p) {
   if (right <= 0) return 1;
   if (right > trials || p <= 0) return 0;
   if (p >= 1) return 1;
-  let logWays = 0; // of choosing `right` of `trials`
-  for (let i = 1; i <= right; i += 1) logWays += Math.log((trials - right + i) / i);
-  let term = Math.exp(logWays + right * Math.log(p) + (trials - right) * Math.log1p(-p));
+  let log = right * Math.log(p) + (trials - right) * Math.log1p(-p); // of the probability of exactly k right
+  for (let i = 1; i <= right; i += 1) log += Math.log((trials - right + i) / i);
   let sum = 0;
   for (let k = right; k <= trials; k += 1) {
-    sum += term;
-    term *= ((trials - k) / (k + 1)) * (p / (1 - p));
+    sum += Math.exp(log);
+    log += Math.log((trials - k) / (k + 1)) + Math.log(p / (1 - p));
   }
   return Math.min(1, sum);
 }
