@@ -9,11 +9,13 @@ import pytest
 import soundfile
 import torch
 from tests.transforms.sounds import die, music, snr_db
+from torch import Tensor
 
 from subterfuge.errors import TransformError
 from subterfuge.transforms import MP3, Opus, Transform, Vorbis
 from subterfuge.transforms.codecs import MPEG
 from subterfuge.transforms.encoding import Encoder, encoded
+from subterfuge.transforms.kept import kept, weighed
 
 VERSION_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 VERSION_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -144,8 +146,50 @@ def test_what_an_encoder_refuses_after_all_is_told_in_one_sentence() -> None:
         encoded(music(channels=5, seconds=0.1), 44_100, Encoder("MP3", "MPEG_LAYER_III", 0.5, True))
 
 
-def test_the_gradient_goes_straight_through_a_codec() -> None:
-    wave = torch.from_numpy(music(seconds=0.2)).requires_grad_(True)
-    slope = torch.from_numpy(music(seconds=0.2, seed=4))
-    (found,) = torch.autograd.grad(MP3(128).stand_in(wave, 44_100, die()), wave, slope)
-    assert torch.equal(found, slope)
+# the gradient
+
+
+def band(low: float, high: float, *, seed: int = 0) -> Tensor:
+    """Noise between two frequencies, of root mean square 0.01, half a second at 44.1 kHz."""
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=22_050))
+    hz = np.fft.rfftfreq(22_050, 1 / 44_100)
+    wave = np.fft.irfft(spectrum * ((hz >= low) & (hz < high)), n=22_050)
+    return torch.from_numpy(0.01 * wave / wave.std())[None]
+
+
+@pytest.mark.parametrize("one", [MP3(128), MP3(64), Opus(160.0)], ids=lambda one: one.name)
+def test_what_a_codec_throws_away_has_no_slope_and_what_it_keeps_has_all(one: Transform) -> None:
+    """Both cut everything above some 20 kHz, and the middle comes through."""
+    wave = (20 * band(50, 22_000)).requires_grad_(True)
+    heard = one.stand_in(wave, 44_100, die())
+    for low, high, part in ((300, 4000, 1.0), (20_500, 21_500, 0.0)):
+        slope = band(low, high, seed=1)
+        (found,) = torch.autograd.grad(heard, wave, slope, retain_graph=True)
+        assert float((found * slope).sum() / slope.square().sum()) == pytest.approx(part, abs=0.1)
+
+
+@pytest.mark.parametrize("low", [300, 2000, 6000, 12_000, 18_000])
+def test_the_slope_foretells_how_much_of_a_small_change_comes_through(low: int) -> None:
+    wave, change = (20 * band(50, 22_000)).requires_grad_(True), band(low, 1.15 * low, seed=1)
+    one, size = MP3(64), float(change.square().sum())
+    (found,) = torch.autograd.grad(one.stand_in(wave, 44_100, die()), wave, change)
+    with torch.no_grad():
+        louder, softer = (one.stand_in(wave + sign * change, 44_100, die()) for sign in (1, -1))
+    measured, foretold = float(((louder - softer) / 2 * change).sum()) / size, float((found * change).sum()) / size
+    assert measured == pytest.approx(foretold, abs=0.1)
+
+
+def test_a_codec_that_changes_nothing_leaves_the_slope_as_it_is() -> None:
+    wave, slope = band(50, 22_000), band(50, 22_000, seed=1)
+    torch.testing.assert_close(weighed(slope, kept(wave, wave, 44_100)), slope, rtol=0, atol=1e-9)
+
+
+def test_where_a_sound_has_nothing_the_slope_is_as_it_is() -> None:
+    silence, slope = torch.zeros(1, 22_050), band(50, 22_000)
+    assert torch.equal(kept(silence, silence, 44_100), torch.ones(1, 1025, dtype=torch.float64))
+    torch.testing.assert_close(weighed(slope, kept(silence, silence, 44_100)), slope, rtol=0, atol=1e-9)
+
+
+def test_half_of_a_sound_is_half_of_every_slope() -> None:
+    wave, slope = band(50, 22_000), band(500, 20_000, seed=1)
+    torch.testing.assert_close(weighed(slope, kept(wave, wave / 2, 44_100)), slope / 2, rtol=0, atol=1e-3)

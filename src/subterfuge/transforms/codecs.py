@@ -13,7 +13,8 @@ from torch import Tensor
 from subterfuge.errors import TransformError
 from subterfuge.transforms.encoding import Encoder, round_trip
 from subterfuge.transforms.filters import to_length
-from subterfuge.transforms.transform import Dice, Samples, in_range, spell, through
+from subterfuge.transforms.kept import through_kept
+from subterfuge.transforms.transform import Dice, Samples, in_range, spell
 
 OPUS_HZ = (48_000, 24_000, 16_000, 12_000, 8_000)
 MPEG = {
@@ -60,8 +61,8 @@ class MP3:
         return round_trip(samples, sample_rate, self._encoder(sample_rate))
 
     def stand_in(self, wave: Tensor, sample_rate: int, dice: Dice) -> Tensor:
-        """Encode and decode each row, with the gradient of doing neither."""
-        return _straight_through(self, wave, sample_rate)
+        """Encode and decode each row; the gradient passes by what of each frequency was kept (`kept`)."""
+        return _stand_in(self, wave, sample_rate)
 
     def _encoder(self, sample_rate: int) -> Encoder:
         rates = MPEG[sample_rate]  # libsndfile goes evenly from the least to the most and takes the nearest
@@ -96,8 +97,8 @@ class Vorbis:
         return round_trip(samples, sample_rate, self._encoder())
 
     def stand_in(self, wave: Tensor, sample_rate: int, dice: Dice) -> Tensor:
-        """Encode and decode each row, with the gradient of doing neither."""
-        return _straight_through(self, wave, sample_rate)
+        """Encode and decode each row; the gradient passes by what of each frequency was kept (`kept`)."""
+        return _stand_in(self, wave, sample_rate)
 
     def _encoder(self) -> Encoder:
         return Encoder("OGG", "VORBIS", 1 - self.quality / 10, False)
@@ -140,18 +141,17 @@ class Opus:
         return to_length(back, samples.shape[1], samples.dtype)
 
     def stand_in(self, wave: Tensor, sample_rate: int, dice: Dice) -> Tensor:
-        """Encode and decode each row, with the gradient of doing neither."""
-        return _straight_through(self, wave, sample_rate)
+        """Encode and decode each row; the gradient passes by what of each frequency was kept (`kept`)."""
+        return _stand_in(self, wave, sample_rate)
 
     def _encoder(self, channels: int) -> Encoder:
         return Encoder("OGG", "OPUS", 1 - (self.kbit_s / channels - 6) / 250, False)
 
 
-def _straight_through(codec: MP3 | Vorbis | Opus, wave: Tensor, sample_rate: int) -> Tensor:
+def _stand_in(codec: MP3 | Vorbis | Opus, wave: Tensor, sample_rate: int) -> Tensor:
     die = torch.Generator()
     rows = [torch.from_numpy(codec.real(row[None], sample_rate, die)) for row in wave.detach().cpu().numpy()]
-    value = torch.cat(rows).to(wave) if rows else wave
-    return through(wave, value)
+    return through_kept(wave, torch.cat(rows).to(wave), sample_rate) if rows else wave
 
 
 def _lacking(codec: str, encoder: Encoder) -> str | None:

@@ -19,7 +19,7 @@ def convolve(wave: Tensor, response: NDArray[np.float64], start: int) -> Tensor:
     tensor([0.0000, 0.5000, 1.0000])
     """
     length = wave.shape[-1]
-    size = _even_size(length + len(response) - 1)
+    size = fast_size(length + len(response) - 1)
     spectrum = torch.fft.rfft(torch.from_numpy(response).to(wave.device), n=size)
     whole = torch.fft.irfft(torch.fft.rfft(wave.double(), n=size) * spectrum, n=size)
     heard: Tensor = whole[..., start : start + length].to(wave.dtype)
@@ -34,7 +34,8 @@ def filtered(samples: Samples, response: NDArray[np.float64], start: int) -> Sam
     return np.ascontiguousarray(whole[..., start : start + samples.shape[-1]], dtype=samples.dtype)
 
 
-def _even_size(least: int) -> int:
+def fast_size(least: int) -> int:
+    """Give an even length of at least so much whose Fourier transform is fast."""
     from scipy.fft import next_fast_len
 
     size = int(next_fast_len(least, real=True))
