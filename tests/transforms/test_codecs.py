@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from numpy.typing import NDArray
 from tests.transforms.sounds import die, music, snr_db
 from torch import Tensor
 
@@ -21,6 +26,14 @@ VERSION_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 VERSION_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
+def file_of(sound: NDArray[np.float32], rate: int, encoder: Encoder) -> bytes:
+    """What it encodes a sound to."""
+    with tempfile.TemporaryFile() as file:
+        encoded(sound, rate, encoder, file)
+        file.seek(0)
+        return file.read()
+
+
 def kbit_s(data: bytes) -> int:
     """Read the bit rate from the header of the first frame of an MP3 file (ISO/IEC 11172-3, section 2.4.2.3)."""
     start = next(k for k in range(len(data)) if data[k] == 0xFF and data[k + 1] & 0xE0 == 0xE0)
@@ -31,19 +44,18 @@ def kbit_s(data: bytes) -> int:
 @pytest.mark.parametrize("rate", MPEG)
 def test_every_rate_of_mp3_is_the_one_that_was_asked_for(rate: int) -> None:
     for rates in MPEG[rate]:
-        data = encoded(music(rate, seconds=0.1), rate, MP3(rates)._encoder(rate))
-        assert kbit_s(data) == rates
+        assert kbit_s(file_of(music(rate, seconds=0.1), rate, MP3(rates)._encoder(rate))) == rates
 
 
 @pytest.mark.parametrize("rate", [44_100, 16_000])
 def test_an_mp3_is_as_large_as_its_rate_says(rate: int) -> None:
-    data = encoded(music(rate, channels=2, seconds=4.0), rate, MP3(128)._encoder(rate))
+    data = file_of(music(rate, channels=2, seconds=4.0), rate, MP3(128)._encoder(rate))
     assert len(data) * 8 / 4.0 / 1000 == pytest.approx(128, rel=0.04)
 
 
 def test_an_opus_is_about_as_large_as_its_rate_says() -> None:
     for channels in (1, 2):
-        data = encoded(music(48_000, channels, 4.0), 48_000, Opus(96.0)._encoder(channels))
+        data = file_of(music(48_000, channels, 4.0), 48_000, Opus(96.0)._encoder(channels))
         assert len(data) * 8 / 4.0 / 1000 == pytest.approx(96, rel=0.2)
 
 
@@ -143,7 +155,27 @@ def test_a_codec_that_libsndfile_lacks_is_not_tried(monkeypatch: pytest.MonkeyPa
 
 def test_what_an_encoder_refuses_after_all_is_told_in_one_sentence() -> None:
     with pytest.raises(TransformError, match="MPEG_LAYER_III refuses 5 channels at 44100 Hz"):
-        encoded(music(channels=5, seconds=0.1), 44_100, Encoder("MP3", "MPEG_LAYER_III", 0.5, True))
+        file_of(music(channels=5, seconds=0.1), 44_100, Encoder("MP3", "MPEG_LAYER_III", 0.5, True))
+
+
+INTERRUPTED = """
+import os, signal, threading, time
+import numpy as np
+from subterfuge.transforms import MP3
+sound = np.tile(0.1 * np.random.default_rng(0).normal(size=(2, 44100)).astype("f4"), 120)
+MP3().real(sound[:, :4096], 44100, None)
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+MP3().real(sound, 44100, None)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_an_interrupt_while_it_encodes_is_heard_and_not_swallowed() -> None:
+    """In memory libsndfile calls Python back, where an interrupt would end in a damaged MP3 and go on."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60)
+    assert done.returncode in (-signal.SIGINT, 130)
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+    assert "resync" not in done.stderr
 
 
 # the gradient

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -130,6 +132,8 @@ def test_an_odd_sound_goes_through_or_is_refused_with_a_reason(
         assert 0.7 * length <= heard.shape[1] <= length
     else:
         assert len(one.why_not(sound, rate) or "") > 10
+        with pytest.raises(TransformError, match=re.escape(one.name)):
+            one.real(sound, rate, die())
 
 
 @linear

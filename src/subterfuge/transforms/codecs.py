@@ -14,7 +14,7 @@ from subterfuge.errors import TransformError
 from subterfuge.transforms.encoding import Encoder, round_trip
 from subterfuge.transforms.filters import to_length
 from subterfuge.transforms.kept import through_kept
-from subterfuge.transforms.transform import Dice, Samples, in_range, spell
+from subterfuge.transforms.transform import Dice, Samples, in_range, refuse, spell
 
 OPUS_HZ = (48_000, 24_000, 16_000, 12_000, 8_000)
 MPEG = {
@@ -57,7 +57,7 @@ class MP3:
 
     def real(self, samples: Samples, sample_rate: int, die: object) -> Samples:
         """Encode and decode."""
-        _refuse(self, samples, sample_rate)
+        refuse(self, samples, sample_rate)
         return round_trip(samples, sample_rate, self._encoder(sample_rate))
 
     def stand_in(self, wave: Tensor, sample_rate: int, dice: Dice) -> Tensor:
@@ -93,7 +93,7 @@ class Vorbis:
 
     def real(self, samples: Samples, sample_rate: int, die: object) -> Samples:
         """Encode and decode."""
-        _refuse(self, samples, sample_rate)
+        refuse(self, samples, sample_rate)
         return round_trip(samples, sample_rate, self._encoder())
 
     def stand_in(self, wave: Tensor, sample_rate: int, dice: Dice) -> Tensor:
@@ -131,7 +131,7 @@ class Opus:
 
     def real(self, samples: Samples, sample_rate: int, die: object) -> Samples:
         """Bring to 48 kHz (soxr VHQ) where Opus lacks the rate, encode, decode and come back."""
-        _refuse(self, samples, sample_rate)
+        refuse(self, samples, sample_rate)
         encoder = self._encoder(samples.shape[0])
         if sample_rate in OPUS_HZ:
             return round_trip(samples, sample_rate, encoder)
@@ -156,9 +156,3 @@ def _stand_in(codec: MP3 | Vorbis | Opus, wave: Tensor, sample_rate: int) -> Ten
 
 def _lacking(codec: str, encoder: Encoder) -> str | None:
     return None if encoder.known else f"the installed libsndfile has no {codec}"
-
-
-def _refuse(codec: MP3 | Vorbis | Opus, samples: Samples, sample_rate: int) -> None:
-    why = codec.why_not(samples, sample_rate)
-    if why is not None:
-        raise TransformError(f"{codec.name}: {why}")

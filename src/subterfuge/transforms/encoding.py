@@ -1,10 +1,14 @@
-"""Through an encoder and its decoder, in memory, by libsndfile; back in time with what went in, to the sample."""
+"""Through an encoder and its decoder, by libsndfile; back in time with what went in, to the sample.
+
+Through a temporary file without a name, not through memory: there libsndfile calls back into Python, where an interrupt
+is swallowed and the sound damaged.
+"""
 
 from __future__ import annotations
 
-import io
+import tempfile
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -37,42 +41,42 @@ class Encoder(NamedTuple):
         )
 
 
-def encoded(samples: Samples, sample_rate: int, encoder: Encoder) -> bytes:
-    """Encode samples (C, T) into the bytes of a file.
+def encoded(samples: Samples, sample_rate: int, encoder: Encoder, file: IO[bytes]) -> None:
+    """Encode samples (C, T) into an open file.
 
     Raises:
         TransformError: the encoder refuses them.
     """
-    held = io.BytesIO()
     more: dict[str, Any] = {"bitrate_mode": "CONSTANT"} if encoder.constant else {}
     try:
         with soundfile.SoundFile(
-            held,
+            file.fileno(),
             "w",
             sample_rate,
             samples.shape[0],
             encoder.subtype,
             format=encoder.format,
             compression_level=min(encoder.compression_level, 0.999),  # libsndfile refuses 1
+            closefd=False,
             **more,
-        ) as file:
+        ) as sink:
             for at in range(0, samples.shape[1], BLOCK):
-                file.write(np.ascontiguousarray(samples[:, at : at + BLOCK].T))
+                sink.write(np.ascontiguousarray(samples[:, at : at + BLOCK].T))
     except soundfile.LibsndfileError as error:
         raise TransformError(
             f"{encoder.subtype} refuses {samples.shape[0]} channels at {sample_rate} Hz ({error.code})"
         ) from None
-    return held.getvalue()
 
 
-def decoded(data: bytes) -> Samples:
-    """Decode the bytes of a file: (C, T'), float32.
+def decoded(file: IO[bytes]) -> Samples:
+    """Decode an open file from its start: (C, T'), float32.
 
     Raises:
-        TransformError: they cannot be decoded.
+        TransformError: it cannot be decoded.
     """
+    file.seek(0)
     try:
-        samples, _ = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+        samples, _ = soundfile.read(file.fileno(), dtype="float32", always_2d=True, closefd=False)
     except soundfile.LibsndfileError as error:
         raise TransformError(f"what was encoded cannot be decoded ({error.code})") from None
     return np.ascontiguousarray(samples.T)
@@ -91,7 +95,10 @@ def round_trip(samples: Samples, sample_rate: int, encoder: Encoder) -> Samples:
 
 def _trip(samples: Samples, sample_rate: int, encoder: Encoder) -> Samples:
     short = max(0, SHORTEST - samples.shape[1])
-    return decoded(encoded(np.pad(samples, ((0, 0), (0, short))).astype(np.float32), sample_rate, encoder))
+    filled = np.pad(samples, ((0, 0), (0, short))).astype(np.float32)
+    with tempfile.TemporaryFile() as file:
+        encoded(filled, sample_rate, encoder, file)
+        return decoded(file)
 
 
 def _in_time(heard: Samples, delay: int, length: int) -> Samples:

@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from subterfuge.errors import TransformError
 from subterfuge.transforms.linear import convolve, filtered
-from subterfuge.transforms.transform import Dice, Samples, each, in_range, spell
+from subterfuge.transforms.transform import Dice, Samples, each, in_range, refuse, spell
 
 STOP_DB = 80.0
 """By how much the filters lower what they cut off."""
@@ -53,7 +52,7 @@ class LowPass:
         return convolve(wave, response, len(response) // 2)
 
     def _response(self, sample_rate: int) -> NDArray[np.float64]:
-        _refuse(self.name, _nothing_above(1.1 * self.cutoff_hz, sample_rate))
+        refuse(self, np.zeros((1, 0)), sample_rate)
         return _sinc(self.cutoff_hz, 0.2 * self.cutoff_hz, sample_rate)
 
 
@@ -89,7 +88,7 @@ class HighPass:
         return convolve(wave, response, len(response) // 2)
 
     def _response(self, sample_rate: int) -> NDArray[np.float64]:
-        _refuse(self.name, self.why_not(np.zeros((1, 0)), sample_rate))
+        refuse(self, np.zeros((1, 0)), sample_rate)
         response = -_sinc(self.cutoff_hz, self.cutoff_hz, sample_rate)
         response[len(response) // 2] += 1.0
         return response
@@ -117,6 +116,7 @@ class Resample:
 
     def real(self, samples: Samples, sample_rate: int, die: torch.Generator) -> Samples:
         """Go there and come back."""
+        refuse(self, samples, sample_rate)
         return there_and_back(samples, sample_rate, self._rate(die))
 
     def stand_in(self, wave: Tensor, sample_rate: int, dice: Dice) -> Tensor:
@@ -176,8 +176,3 @@ def _sinc(cutoff_hz: float, width_hz: float, sample_rate: int) -> NDArray[np.flo
 def _nothing_above(hz: float, sample_rate: int) -> str | None:
     high = sample_rate / 2
     return f"at {sample_rate} Hz there is nothing above {high:g} Hz to cut off" if hz >= high else None
-
-
-def _refuse(name: str, why: str | None) -> None:
-    if why is not None:
-        raise TransformError(f"{name}: {why}")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subterfuge.transforms.transform import Dice, Samples, drawn, each, in_range, spell
+from subterfuge.transforms.transform import Dice, Samples, drawn, each, in_range, refuse, spell
 
 SOFTEST_DB, LOUDEST_DB = -6.0, 3.0
 """Between which a gain is drawn."""
@@ -18,7 +18,7 @@ SOFTEST_DB, LOUDEST_DB = -6.0, 3.0
 
 @dataclass(frozen=True)
 class Gain:
-    """Louder or softer, all channels alike; a gain that would clip is refused, a drawn one ends at full scale."""
+    """Louder or softer, all channels alike; a gain that would clip is refused, a drawn one stops at full scale."""
 
     gain_db: float | None = None
     word: ClassVar[str] = "gain"
@@ -41,6 +41,7 @@ class Gain:
 
     def real(self, samples: Samples, sample_rate: int, die: torch.Generator) -> Samples:
         """Multiply."""
+        refuse(self, samples, sample_rate)
         factor = self._factor(float(np.max(np.abs(samples), initial=0.0)), die)
         return (samples * np.float64(factor)).astype(samples.dtype)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subterfuge.transforms.transform import Dice, Samples, drawn, each, in_range, spell
+from subterfuge.transforms.transform import Dice, Samples, drawn, each, in_range, refuse, spell
 
 HALF_FRAME = 1024
 """Most samples that a drawn shift has: half a frame of librosa's features."""
@@ -44,6 +44,7 @@ class Shift:
 
     def real(self, samples: Samples, sample_rate: int, die: torch.Generator) -> Samples:
         """Shift."""
+        refuse(self, samples, sample_rate)
         by, length = self._by(samples.shape[-1], die), samples.shape[-1]
         moved = np.zeros_like(samples)
         moved[:, max(0, by) : length + min(0, by)] = samples[:, max(0, -by) : length - max(0, by)]
@@ -51,6 +52,7 @@ class Shift:
 
     def stand_in(self, wave: Tensor, sample_rate: int, dice: Dice) -> Tensor:
         """Shift each row."""
+        refuse(self, wave.detach().cpu().numpy(), sample_rate)
         rows = []
         for row, die in zip(wave, each(dice, len(wave)), strict=True):
             by = self._by(len(row), die)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from subterfuge.errors import MissingExtra
 from subterfuge.transforms.linear import convolve, filtered
-from subterfuge.transforms.transform import Dice, Samples, in_range, spell
+from subterfuge.transforms.transform import Dice, Samples, in_range, refuse, spell
 
 SIZE_M = (5.0, 4.0, 3.0)
 LOUDSPEAKER_M = (1.7, 1.3, 1.2)
@@ -54,6 +54,7 @@ class Room:
 
     def real(self, samples: Samples, sample_rate: int, die: object) -> Samples:
         """Convolve, and bring the root mean square over all channels back to what it was."""
+        refuse(self, samples, sample_rate)
         response, start = _response(self.seconds, sample_rate)
         heard = filtered(samples.astype(np.float64), response, start)
         loud = float(np.linalg.norm(heard))

@@ -48,8 +48,10 @@ class Transform(Protocol):
     def stand_in(self, wave: Tensor, sample_rate: int, dice: Dice) -> Tensor:
         """Do the same to waves (N, T), each by itself, with a gradient: (N, T), of their dtype and device.
 
+        Where that means something it does what it can of what `real` refuses: a gain stops at full scale.
+
         Raises:
-            TransformError: as `real`.
+            TransformError: it cannot be done to such waves.
         """
         ...
 
@@ -73,6 +75,17 @@ def in_range(word: str, value: float | None, low: float, high: float, unit: str,
         return
     kind = "a whole number" if whole else "a number"
     raise TransformError(f"{spell(word, value)}: {kind} of {unit} from {low:g} to {high:g} was expected")
+
+
+def refuse(one: Transform, samples: Samples, sample_rate: int) -> None:
+    """Refuse a sound (C, T) that cannot be put through a transform.
+
+    Raises:
+        TransformError: it cannot.
+    """
+    why = one.why_not(samples, sample_rate)
+    if why is not None:
+        raise TransformError(f"{one.name}: {why}")
 
 
 def drawn(value: float | None, low: float, high: float, die: torch.Generator) -> float:
