@@ -66,6 +66,8 @@ class Outcome:
     file_sha256: str | None
     clip: Mapping[str, Any]
     victim: Mapping[str, Any]
+    measure: str = "snr"
+    """By what the search took a change for small: snr, or nmr."""
     already: bool = False
     """The clip met the goal as it came: nothing was changed, and it counts in no median."""
     segsnr_db: float | None = None

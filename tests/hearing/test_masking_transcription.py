@@ -37,9 +37,9 @@ def bark(f: float) -> float:
 
 def quiet(f: float) -> float:
     if f == 0:
-        return 68.0
+        return 12.0
     f /= 1000
-    return min(68.0, 3.64 * f**-0.8 - 6.5 * math.exp(-0.6 * (f - 3.3) ** 2) + 1e-3 * f**4)
+    return min(12.0, 3.64 * f**-0.8 - 6.5 * math.exp(-0.6 * (f - 3.3) ** 2) + 1e-3 * f**4)
 
 
 def power_sum(levels: Sequence[float]) -> float:

@@ -59,6 +59,7 @@ class Attack(Protocol):
     seeks: ClassVar[Seeks]
     says: ClassVar[str]
     # climbs: ClassVar[bool], true if it can serve a goal without an end although it seeks quiet
+    # keeps_to_waves: ClassVar[bool], true if it makes no sense in the ear's coordinates (`oracle.masked`)
     # starts_elsewhere: ClassVar[bool], true if other sounds are of use to it (`Oracle.others`)
 
     def __call__(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator]) -> None:

@@ -69,9 +69,10 @@ def kicked(labels: Labels, at: Tensor, genes: Tensor, draws: int, die: torch.Gen
 def _elsewhere(labels: Labels, clean: Tensor) -> list[Start]:
     """Ask about each other sound in the clip's (T,) place; of those that win, about mixtures and the filtered clip."""
     found: list[Start] = []
-    whole = at_level(labels.oracle.others, 0.0, labels.loudness) - clean
+    others = labels.oracle.others_of(labels.row)
+    whole = at_level(others, 0.0, labels.loudness) - clean
     for place in labels(whole).nonzero()[:, 0].tolist() if len(whole) else ():
-        shaped = at_level(filtered(clean, labels.oracle.others[place])[None], 0.0, labels.loudness) - clean
+        shaped = at_level(filtered(clean, others[place])[None], 0.0, labels.loudness) - clean
         met = labels(torch.cat([torch.tensor(SHARES).to(clean)[:, None] * whole[place], shaped])).tolist()
         share = next((share for share, won in zip(SHARES, met, strict=False) if won), 1.0)
         found.append(Start("other", labels.inside(share * whole[place])))

@@ -11,7 +11,7 @@ from torch import Tensor
 from subterfuge.attacks.genome import genes_of
 from subterfuge.attacks.noise import white
 from subterfuge.oracle import Oracle
-from subterfuge.threat import Asks, Threat
+from subterfuge.threat import Asks
 from subterfuge.training.substitute import Front, SubstituteNet
 from subterfuge.victim import Gives, Kind
 
@@ -35,6 +35,8 @@ class Examples:
 
     def __init__(self, oracle: Oracle, clean: Tensor, row: int, front: str, signs: bool) -> None:
         self.oracle, self.clean, self.row, self.signs = oracle, clean, row, signs
+        self.wave = oracle.heard(torch.zeros_like(clean)[None], row)
+        """What the victim hears of the clip itself, shape (1, T)."""
         tried: list[Front] = ["mean25", "logmel", *(["wave"] if len(clean) <= SHORT else [])]  # type: ignore[list-item]
         self.nets = [SubstituteNet(one, oracle.sample_rate, (2,)) for one in tried if front in ("auto", one)] or [
             SubstituteNet("wave", oracle.sample_rate, (2,))
@@ -71,8 +73,7 @@ class Examples:
         if not len(margin):
             return margin
         with torch.no_grad():
-            rows = torch.full((len(margin),), self.row)
-            waves = self.clean + self.oracle.admit(changes[: len(margin)], rows)
+            waves = self.oracle.heard(changes[: len(margin)], self.row)
             for net, heard in zip(self.nets, self.heard, strict=True):
                 heard.append(torch.cat([net.hear(wave[None]) for wave in waves]))
             if self.trained:  # it has not seen these yet, so they are a test
@@ -111,7 +112,7 @@ class Examples:
         noise = torch.stack([white(self.clean, die) for _ in range(4)])
         noise = torch.cat([torch.zeros_like(self.clean)[None], 0.01 * noise * self.clean.square().mean().sqrt()])
         with torch.no_grad():
-            heard = torch.cat([self.net.hear((self.clean + one)[None]) for one in noise])
+            heard = torch.cat([self.net.hear(self.wave + self.oracle.lift(one[None], self.row)) for one in noise])
         self.net.measure(heard)
 
     def beside(self, change: Tensor, size: float, die: torch.Generator) -> Tensor:
@@ -120,10 +121,10 @@ class Examples:
         Papernot's augmentation x + λ J(x), with the Jacobian of the front end: what moves the features most, for its
         energy.
         """
-        wave = (self.clean + change)[None].clone().requires_grad_()
-        x = self.net.standard(wave)
+        there = change[None].clone().requires_grad_()
+        x = self.net.standard(self.wave + self.oracle.lift(there, self.row))
         way = torch.randn(x.shape[1], generator=die, dtype=torch.float64)
-        slope = torch.autograd.grad((x[0] * way).sum(), wave)[0][0]
+        slope = torch.autograd.grad((x[0] * way).sum(), there)[0][0]
         return change + slope * (size / float(slope.norm().clamp_min(1e-30)))
 
     def report(self) -> dict[str, Any]:
@@ -139,9 +140,7 @@ class Examples:
     def inner(self, caution: float) -> Oracle:
         """Give an oracle over the substitute under the same limit; a win is a margin of `caution` errors of its own."""
         learned = Learned(self.net, self.oracle.sample_rate)
-        limit = Within(self.oracle, self.row)
-        inner = Oracle(learned, Threat(Learnt(), limit), self.clean[None], torch.zeros(1, dtype=torch.long))
-        inner.seeks = self.oracle.seeks
+        inner = self.oracle.over(learned, Learnt(), self.row)
         inner.needed[0] = self.needed() + caution * self.net.error * self.spread
         return inner
 
@@ -228,24 +227,3 @@ class Learnt:
     def reached(self, said: Tensor, probabilities: Tensor | None, focus: Tensor) -> Tensor:
         """Say yes: the margin tells."""
         return torch.ones_like(said, dtype=torch.bool)
-
-
-@dataclass(frozen=True)
-class Within:
-    """The limit (and the band) of the outer oracle, for one row of it."""
-
-    oracle: Oracle
-    row: int
-    name: ClassVar[str] = "within"
-
-    def project(self, delta: Tensor, clean: Tensor) -> Tensor:
-        """Give the nearest changes that the outer oracle allows."""
-        return self.oracle.project(delta, torch.full((len(delta),), self.row))
-
-    def allows(self, delta: Tensor, clean: Tensor) -> Tensor:
-        """Say yes: `project` sees to it."""
-        return torch.ones(len(delta), dtype=torch.bool)
-
-    def steepest(self, slope: Tensor, clean: Tensor) -> Tensor:
-        """Give the best changes on the outer limit's edge."""
-        return self.oracle.steepest(slope, torch.full((len(slope),), self.row))

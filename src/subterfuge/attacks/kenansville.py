@@ -47,6 +47,7 @@ class Kenansville:
     """Bands, of equal width in mel, that get thresholds and factors of their own beyond pure removal."""
     needs: ClassVar[Gives] = Gives.LABELS
     seeks: ClassVar[Seeks] = "quiet"
+    keeps_to_waves: ClassVar[bool] = True
     says: ClassVar[str] = "weak spectral components left out, as few as change the answer (black box: labels)"
 
     def __post_init__(self) -> None:

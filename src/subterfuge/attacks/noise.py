@@ -31,6 +31,7 @@ class Noise:
     """Draws at each level."""
     needs: ClassVar[Gives] = Gives.LABELS
     seeks: ClassVar[Seeks] = "quiet"
+    keeps_to_waves: ClassVar[bool] = True
     says: ClassVar[str] = "the control: random noise, rising until it happens to win (black box)"
 
     def __post_init__(self) -> None:

@@ -50,6 +50,7 @@ class StudyGA:
     """Of the clip's spectrogram, when an individual is turned into sound."""
     needs: ClassVar[Gives] = Gives.SCORES
     seeks: ClassVar[Seeks] = "quiet"
+    keeps_to_waves: ClassVar[bool] = True
     climbs: ClassVar[bool] = True
     says: ClassVar[str] = "the original study's genetic algorithm, for comparison (black box: scores)"
 

@@ -108,7 +108,7 @@ class Substitute:
             return
         first = random_changes(examples, self.first, self.quietest_db, self.loudest_db, die)
         if self.learn == "labels" and not oracle.won[row]:
-            first = torch.cat([first[: self.first // 2], oracle.others - clean])
+            first = torch.cat([first[: self.first // 2], oracle.others_of(row) - clean])
         if len(examples.ask(first[: most - oracle.queries[row]])) < len(first):
             return
         if self.learn == "labels" and oracle.won[row] and not nearer(examples, most):
@@ -128,7 +128,7 @@ class Substitute:
         won, best = bool(oracle.won[row]), oracle.best[row]
         inner = examples.inner(self.caution * (turn % 3 < 2))
         if won or turn % 2:
-            inner.start[0] = best
+            inner.begin(0, best)
         if oracle.seeks == "quiet":
             attack: Quietest | PGD = Quietest(
                 starts=(math.inf,), even=0, climb=self.climb, resort=0, race=self.walk, keep=(1,)

@@ -12,7 +12,7 @@ from subterfuge.errors import OutputError
 
 
 def check_target(target: Path, source: Path | None, force: bool) -> None:
-    """Refuse a folder, the source under any of its names, and, unless forced, anything that exists.
+    """Refuse a folder, a device, the source under any of its names, and, unless forced, anything that exists.
 
     Raises:
         OutputError: one of these, or a name that no file can have.
@@ -31,6 +31,8 @@ def check_target(target: Path, source: Path | None, force: bool) -> None:
         raise OutputError(
             f"{target} cannot be written: {getattr(error, 'strerror', None) or error}. Choose another place."
         ) from None
+    if present and not target.is_file():  # renaming a file onto one would replace a device for the whole machine
+        raise OutputError(f"{target} is a device, pipe or socket; the name of a file to write was expected.")
     if present and not force:
         raise OutputError(f"{target} exists already. Choose another name, or overwrite it with --force (force=True).")
 

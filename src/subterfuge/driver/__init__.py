@@ -34,6 +34,7 @@ from subterfuge.driver.record import (
     thinned,
     versions,
     victim_record,
+    weighed,
 )
 from subterfuge.driver.search import Search, searched_on
 from subterfuge.errors import AttackError, ClipError, VictimError
@@ -185,6 +186,7 @@ def attack(
             attack=name_of(method),
             knobs=knobs_of(method),
             limit=limit_text(threat),
+            measure=threat.measured_by,
             budget=asdict(threat.budget),
             seed=seed,
             repeatable=not oracle.out_of_time,
@@ -196,7 +198,7 @@ def attack(
             warnings=tuple(dict.fromkeys(notes)),
             advice=None if won else advice_for(method, threat, victim, oracle, after),
             history=thinned(oracle.history[0]),
-            findings=oracle.findings[0],
+            findings=weighed(oracle.findings[0]) if search.weighs else oracle.findings[0],
             versions=versions(),
             command=command,
         )

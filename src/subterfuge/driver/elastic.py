@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from torch import Tensor
 
 from subterfuge.errors import ThreatError
-from subterfuge.threat import LeastSNR, Limit, Peak
+from subterfuge.threat import LeastSNR, Limit, Masking, Peak
 
 
 class Elastic:
@@ -15,6 +16,10 @@ class Elastic:
 
     def __init__(self, limit: Limit) -> None:
         self.name, self._asked, self._search = limit.name, limit, limit
+
+    def at(self, rows: Tensor | slice) -> Limit:
+        """Give what is asked of the search for some rows."""
+        return self._search.at(rows)
 
     def project(self, delta: Tensor, clean: Tensor) -> Tensor:
         """Give the nearest perturbation inside what is asked of the search."""
@@ -42,6 +47,9 @@ class Elastic:
             elif isinstance(self._asked, Peak) and isinstance(now, Peak):
                 over = float(change.abs().max() / self._asked.peak)
                 self._search = Peak(now.peak / (1.002 * max(1.0, over)))
+            elif isinstance(self._asked, Masking) and isinstance(now, Masking):
+                over_db = self._asked.over_db(change)
+                self._search = replace(now, margin_db=now.margin_db + max(0.0, over_db) + 0.05)
         except ThreatError:  # beyond what a limit can say: it stays, and the attack is lost
             return
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,7 +27,8 @@ def goal_text(threat: Threat) -> str:
 
 def limit_text(threat: Threat) -> str:
     """Say a limit as the command line does."""
-    value = getattr(threat.limit, "snr_db", getattr(threat.limit, "peak", None))
+    limit = threat.limit
+    value = getattr(limit, "snr_db", getattr(limit, "peak", getattr(limit, "margin_db", None) or None))
     return threat.limit.name if value is None else f"{threat.limit.name}={value:g}"
 
 
@@ -52,6 +53,15 @@ def clip_record(clip: Clip) -> dict[str, Any]:
         "format": clip.format,
         "subtype": clip.subtype,
     }
+
+
+def weighed(findings: Any) -> Any:
+    """Call an attack's decibels below the clip what they are where it searched in the ear's coordinates: weighed."""
+    if isinstance(findings, Mapping):
+        return {("weighed_snr_db" if key == "snr_db" else key): weighed(value) for key, value in findings.items()}
+    if isinstance(findings, list | tuple):
+        return [weighed(value) for value in findings]
+    return "weighed_snr_db" if isinstance(findings, str) and findings == "snr_db" else findings
 
 
 def victim_record(victim: Victim, card: str | Path | None, searched: Victim) -> dict[str, Any]:

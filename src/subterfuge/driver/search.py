@@ -15,11 +15,13 @@ from subterfuge.attacks import Attack
 from subterfuge.audio import Clip, hear
 from subterfuge.audio.grid import BITS
 from subterfuge.audio.reading import HOURS_24
+from subterfuge.driver.ears import ear_beside
 from subterfuge.driver.elastic import Elastic
 from subterfuge.driver.judge import Judged, ask
 from subterfuge.errors import AttackError, VictimError
 from subterfuge.oracle import BudgetSpent, Oracle, answer_for, dice
-from subterfuge.threat import Limit, Maximise, Threat
+from subterfuge.oracle.masked import MaskedOracle
+from subterfuge.threat import Limit, Masking, Maximise, Threat
 from subterfuge.victim import Gives, Victim
 
 ROUNDS = 10
@@ -55,7 +57,6 @@ class Search:
         self.clip, self.victim, self.threat, self.method = clip, victim, threat, method
         self.clean, self.focus, self.seed = clean, focus, seed
         self.judgements = 0
-        self.limit = Elastic(threat.limit)
         self.on = on or searched_on(victim, method)
         self.labels_only = Gives.LABELS in (method.needs, self.on.gives)
         self.jumps = bool(getattr(self.on, "jumps", False)) and threat.goal.asks == "scores"
@@ -63,6 +64,11 @@ class Search:
         same_rate = clip.sample_rate == victim.sample_rate
         bits = BITS.get(clip.container().subtype) if same_rate else None
         grid = 0.0 if bits is None or bits > 24 else 2.0 ** (1 - bits) / clip.channels
+        limit, by_ear = threat.limit, threat.measured_by == "nmr"
+        ear = ear_beside(clip, clean, victim.sample_rate, limit) if by_ear or isinstance(limit, Masking) else None
+        if isinstance(limit, Masking) and ear is not None:
+            limit = limit.beside(ear, grid)
+        self.limit = Elastic(limit)
         cutoff = None if same_rate else 0.9 * min(clip.sample_rate, victim.sample_rate) / 2
         self.oracle = Oracle(
             self.on,
@@ -73,10 +79,17 @@ class Search:
             cutoff_hz=cutoff,
             ask_decision=self.jumps or self.endless,
             seeks="margin" if self.endless else method.seeks,
+            ear=ear if by_ear else None,
             labels_only=self.labels_only,
             others=others,
             progress=progress,
         )
+        self.seen: tuple[Oracle, Tensor] = (self.oracle, clean)
+        self.weighs = by_ear and not getattr(method, "keeps_to_waves", False)
+        """Whether the attack searches in the ear's coordinates."""
+        if self.weighs and ear is not None:
+            masked = MaskedOracle(self.oracle, ear)
+            self.seen = (cast(Oracle, masked), masked.clean)
 
     def run(self, folder: Path, keep_container: bool, notes: list[str]) -> Judged | None:
         """Search and judge until a file wins, or the budget or the rounds end; give the last file judged."""
@@ -87,7 +100,7 @@ class Search:
         for round_ in range(ROUNDS):
             spent = False
             try:
-                self.method(oracle, self.clean, dice(f"{self.seed}/{round_}/{self.clip.fingerprint}", 1))
+                self.method(*self.seen, dice(f"{self.seed}/{round_}/{self.clip.fingerprint}", 1))
             except BudgetSpent:
                 spent = True
             except VictimError as death:

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from subterfuge.errors import VictimError
+from subterfuge.hearing.ear import Ear
 from subterfuge.oracle.admitting import passband, rounded_inside
 from subterfuge.oracle.asking import answer_for, slope_of
 from subterfuge.oracle.chance import dice
 from subterfuge.oracle.step import Step
-from subterfuge.threat import Threat, log_odds
+from subterfuge.threat import Goal, Threat, Unlimited, log_odds
 from subterfuge.victim import Kind, Victim
 
 __all__ = [
@@ -59,7 +60,8 @@ class Oracle:
         cutoff_hz: changes above it do not reach the file, which has a lower rate or a resampler between.
         ask_decision: count as a win only what the victim also decides for the goal, because its decision does not
             follow from its scores (a calibrated vote, say).
-        seeks: what makes one win better than another: less energy (``quiet``) or a larger margin (``margin``).
+        seeks: what makes one win better than another: a smaller change (``quiet``) or a larger margin (``margin``).
+        ear: measures changes by their noise-to-mask ratio, and not by their energy.
         labels_only: let the attack see labels, whatever more the victim gives: margins are then 1 or -1.
         others: other sounds of the clips' length, from which an attack may start, shape (M, T).
         progress: called with the oracle a few times a second.
@@ -77,6 +79,7 @@ class Oracle:
         cutoff_hz: float | None = None,
         ask_decision: bool = False,
         seeks: Seeks = "quiet",
+        ear: Ear | None = None,
         labels_only: bool = False,
         others: Tensor | None = None,
         progress: Callable[[Oracle], None] | None = None,
@@ -90,6 +93,7 @@ class Oracle:
         self._norm = clean.norm(dim=-1)
         self._grid = torch.tensor(list(grid or [0.0] * rows), dtype=clean.dtype, device=clean.device)[:, None]
         self._ask_decision = ask_decision
+        self._ear = ear
         self._band = None if cutoff_hz is None else passband(clean.shape[-1], victim.sample_rate, cutoff_hz).to(clean)
         self._labels_only = labels_only
         timed = threat.budget.seconds is not None
@@ -103,7 +107,7 @@ class Oracle:
         self.labels = victim.labels
         self.sample_rate = victim.sample_rate
         self.seeks = seeks
-        """What makes one win better than another: less energy, or a larger margin inside the limit."""
+        """What makes one win better than another: a smaller change, or a larger margin inside the limit."""
         self.others = clean[:0] if others is None else others.to(clean)
         """Other sounds, from which an attack may start, shape (M, T)."""
         self.start = torch.zeros_like(clean)
@@ -142,6 +146,50 @@ class Oracle:
         """Give the signal-to-noise ratio of each row, in dB, infinite for no change."""
         return 20 * torch.log10(self._norm / delta.norm(dim=-1))
 
+    def size(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Say how large changes (n, T) are, shape (n,): the root of their energy, or of their noise-to-mask ratio."""
+        if self._ear is None:
+            size: Tensor = delta.norm(dim=-1)
+            return size
+        return (self._ear if rows is None else self._ear.of(rows)).length_of(delta)
+
+    def lift(self, deltas: Tensor, row: int) -> Tensor:
+        """Give the changes of the wave that an attack's changes (P, T) stand for: themselves. Differentiable."""
+        return deltas
+
+    def heard(self, deltas: Tensor, row: int) -> Tensor:
+        """Give what the victim would hear of changes (P, T) of a clip: the admissible sounds, shape (P, T)."""
+        rows = torch.full((len(deltas),), row)
+        return self._clean[rows] + self.admit(deltas, rows)
+
+    def others_of(self, row: int) -> Tensor:
+        """Give the other sounds as an attack on a clip sees them, shape (M, T)."""
+        return self.others
+
+    def begin(self, row: int, delta: Tensor) -> None:
+        """Let a row begin at a change (T,)."""
+        self.start[row] = delta
+
+    def over(self, victim: Victim, goal: Goal, row: int) -> Oracle:
+        """Give an oracle for one row's clip over another victim, within this one's limit and band; it counts anew.
+
+        A masking limit is left out where a quiet win is sought: what comes of it is admitted by this oracle anyway.
+        """
+        only = slice(row, row + 1)
+        limit = self._threat.limit.at(only)
+        if limit.name == "masking" and self.seeks == "quiet":
+            limit = Unlimited()
+        inner = Oracle(
+            victim,
+            Threat(goal, limit),
+            self._clean[only],
+            torch.zeros(1, dtype=torch.long),
+            seeks=self.seeks,
+            ear=None if self._ear is None else self._ear.of(only),
+        )
+        inner._band = self._band
+        return inner
+
     def open(self) -> Tensor:
         """Say which rows may still ask, bool (N,)."""
         budget = self._threat.budget
@@ -154,12 +202,12 @@ class Oracle:
     def project(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
         """Give the nearest changes inside the band and the limit, shape (n, T), not yet on the file's grid."""
         pick = slice(None) if rows is None else rows
-        return self._threat.limit.project(self._in_band(delta), self._clean[pick])
+        return self._threat.limit.at(pick).project(self._in_band(delta), self._clean[pick])
 
     def steepest(self, slope: Tensor, rows: Tensor | None = None) -> Tensor:
         """Give the changes on the limit's edge that gain most along slopes (n, T)."""
         pick = slice(None) if rows is None else rows
-        return self._threat.limit.steepest(slope, self._clean[pick])
+        return self._threat.limit.at(pick).steepest(slope, self._clean[pick])
 
     def admit(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
         """Give the nearest admissible changes: inside the limit, on the file's grid, within full scale.
@@ -170,13 +218,13 @@ class Oracle:
         """
         pick = slice(None) if rows is None else rows
         clean, grid = self._clean[pick], self._grid[pick]
-        limit = self._threat.limit
+        limit = self._threat.limit.at(pick)
         low, high = (-1 - clean).clamp_max(0), (1 - clean).clamp_min(0)
         inside = limit.project(self._in_band(delta), clean).clamp(low, high)
         admitted = torch.where(grid > 0, torch.round(inside / grid.clamp_min(1e-12)) * grid, inside)
         over = ~limit.allows(admitted, clean)
         if bool(over.any()):
-            admitted[over] = rounded_inside(limit, inside[over], clean[over], grid[over])
+            admitted[over] = rounded_inside(limit.at(over), inside[over], clean[over], grid[over])
         return admitted
 
     def margins(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
@@ -392,7 +440,7 @@ class Oracle:
     def _remember(self, admitted: Tensor, margin: Tensor, rows: Tensor, said: Tensor | None = None) -> None:
         margin = margin.double().cpu()
         self._last[rows] = margin
-        size = admitted.norm(dim=-1).double().cpu()
+        size = self.size(admitted, rows).double().cpu()
         wins = margin > self.needed[rows]
         if self._ask_decision and said is not None:
             wins &= self._threat.goal.reached(said, None, self._focus[rows]).cpu()
@@ -411,7 +459,7 @@ class Oracle:
             self.best_margin[row] = margin[i]
             self.won[row] = bool(wins[i])
             self.best_size[row] = size[i] if self.won[row] else math.inf
-            self._note(row, float(margin[i]), float(size[i]))
+            self._note(row, float(margin[i]), float(admitted[i].norm()))
         if self._progress is not None and self._clock() - self._told > 0.2:
             self._told = self._clock()
             self._progress(self)

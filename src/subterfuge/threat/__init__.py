@@ -8,11 +8,13 @@ true victim.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from subterfuge.errors import ThreatError
 from subterfuge.threat.goals import Asks, Confident, Goal, Maximise, Targeted, Untargeted, index_of
 from subterfuge.threat.limits import LeastSNR, Limit, Peak, Unlimited
 from subterfuge.threat.margins import duel_margin, log_odds, soft_duel, vote_margin
+from subterfuge.threat.masking import Masking
 from subterfuge.threat.words import parse_goal, parse_limit
 
 __all__ = [
@@ -22,7 +24,9 @@ __all__ = [
     "Goal",
     "LeastSNR",
     "Limit",
+    "Masking",
     "Maximise",
+    "Measure",
     "Peak",
     "Targeted",
     "Threat",
@@ -36,6 +40,9 @@ __all__ = [
     "soft_duel",
     "vote_margin",
 ]
+
+
+Measure = Literal["snr", "nmr"]
 
 
 @dataclass(frozen=True)
@@ -67,3 +74,14 @@ class Threat:
     goal: Goal = field(default_factory=Untargeted)
     limit: Limit = field(default_factory=Unlimited)
     budget: Budget = field(default_factory=Budget)
+    measure: Measure | None = None
+    """By what a change is small: ``snr``, its energy, or ``nmr``, how audible it is by the masking threshold."""
+
+    def __post_init__(self) -> None:
+        if self.measure not in (None, "snr", "nmr"):
+            raise ThreatError(f"measure '{self.measure}' is not known; snr or nmr was expected")
+
+    @property
+    def measured_by(self) -> Measure:
+        """The measure: the one that was named, or else that of the limit."""
+        return self.measure or ("nmr" if self.limit.name == "masking" else "snr")

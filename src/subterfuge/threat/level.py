@@ -48,6 +48,10 @@ class Level:
                 f"{top:g} Hz; give a lower edge below that"
             )
 
+    def at(self, rows: Tensor | slice) -> Level:
+        """Give itself: every row has the same."""
+        return self
+
     def radius(self, samples: int) -> float:
         """Give the largest length of a wave of so many samples."""
         return 10 ** (self.rms_dbfs / 20) * math.sqrt(samples)

@@ -17,6 +17,10 @@ class Limit(Protocol):
 
     name: ClassVar[str]
 
+    def at(self, rows: Tensor | slice) -> Limit:
+        """Give the limit of some rows of a batch; itself, where every row has the same."""
+        ...
+
     def project(self, delta: Tensor, clean: Tensor) -> Tensor:
         """Give the nearest perturbation inside the limit, shape (N, T), for changes and clean waves of that shape."""
         ...
@@ -35,6 +39,10 @@ class Unlimited:
     """No limit: the attack makes the change as small as it can."""
 
     name: ClassVar[str] = "none"
+
+    def at(self, rows: Tensor | slice) -> Unlimited:
+        """Give itself: every row has the same."""
+        return self
 
     def project(self, delta: Tensor, clean: Tensor) -> Tensor:
         """Give the perturbation as it is."""
@@ -59,6 +67,10 @@ class LeastSNR:
     def __post_init__(self) -> None:
         if not math.isfinite(self.snr_db) or not -60 <= self.snr_db <= 150:
             raise ThreatError(f"snr={self.snr_db:g}: decibels between -60 and 150 were expected, such as snr=40")
+
+    def at(self, rows: Tensor | slice) -> LeastSNR:
+        """Give itself: every row has the same."""
+        return self
 
     def radius(self, clean: Tensor) -> Tensor:
         """Give the largest length of a change, shape (N, 1)."""
@@ -93,6 +105,10 @@ class Peak:
             raise ThreatError(
                 f"peak={self.peak:g}: a part of full scale above 0 and up to 2 was expected, as peak=0.001"
             )
+
+    def at(self, rows: Tensor | slice) -> Peak:
+        """Give itself: every row has the same."""
+        return self
 
     def project(self, delta: Tensor, clean: Tensor) -> Tensor:
         """Clip each sample's change."""

@@ -7,6 +7,7 @@ import math
 from subterfuge.errors import ThreatError, nearest
 from subterfuge.threat.goals import Confident, Goal, Maximise, Targeted, Untargeted
 from subterfuge.threat.limits import LeastSNR, Limit, Peak, Unlimited
+from subterfuge.threat.masking import Masking
 
 
 def parse_goal(text: str | None, target: str | None) -> Goal:
@@ -38,7 +39,7 @@ def parse_goal(text: str | None, target: str | None) -> Goal:
 
 
 def parse_limit(text: str | None) -> Limit:
-    """Read a limit as the command line gives it: ``snr=40`` or ``peak=0.001``.
+    """Read a limit as the command line gives it: ``snr=40``, ``peak=0.001`` or ``masking``, ``masking=6``.
 
     >>> parse_limit("snr=40")
     LeastSNR(snr_db=40.0)
@@ -49,8 +50,11 @@ def parse_limit(text: str | None) -> Limit:
     if text is None:
         return Unlimited()
     word, _, value = text.partition("=")
-    if word not in ("snr", "peak"):
-        raise ThreatError(f"limit '{word}' is not known; {nearest(word, ['snr', 'peak'])}; give snr=40 or peak=0.001")
+    if word not in ("snr", "peak", "masking"):
+        known = nearest(word, ["snr", "peak", "masking"])
+        raise ThreatError(f"limit '{word}' is not known; {known}; give snr=40, peak=0.001 or masking")
+    if word == "masking":
+        return Masking(number(value, "masking") if "=" in text else 0.0)
     return LeastSNR(number(value, "snr")) if word == "snr" else Peak(number(value, "peak"))
 
 

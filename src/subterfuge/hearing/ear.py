@@ -1,0 +1,182 @@
+"""What an ear hears beside some clips: their masking thresholds, and coordinates in which energy is audibility.
+
+A search needs one number for how audible a change d is. The threshold says what one line may hold, while a critical
+band is heard as a whole, and has six lines at 200 Hz and over a hundred at 10 kHz; so a line counts as many times as
+there are lines in its band: sum over cells of lines per Bark abs(cells(d))^2 / threshold. (With every line counted once
+the search fills the top octaves, which a model of hearing notices.) That is a quadratic form, and in the right
+coordinates an energy: v = W^-1 L d, with the orthogonal lapped transform L and, on its lines, the harmonic mean W^2 of
+what the cells that a line reaches may hold. (It is the form's diagonal there, which is nearly all of it.) An attack
+that looks for the least energy in these coordinates looks for the least audible change.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from subterfuge.dsp.lapped import lapped, unlapped
+from subterfuge.hearing._masking_tables import bark
+from subterfuge.hearing.masking import cells, frame_size, masking_threshold
+
+NEAR = 0.97
+"""Part of the threshold's root at which an alternating projection aims: the cells overlap, so some come out above."""
+
+
+class Ear:
+    """The thresholds of clips of one length, and what they mean for changes of these clips.
+
+    Args:
+        clean: the clips, shape (N, T).
+        threshold: power in the unit of `masking.cells`, shape (N, F, frames).
+        sample_rate: of the waves, in Hz.
+    """
+
+    def __init__(self, clean: Tensor, threshold: Tensor, sample_rate: int) -> None:
+        self.threshold, self.sample_rate, self.length = threshold, sample_rate, clean.shape[-1]
+        self.size = frame_size(sample_rate)
+        self._band = lines_per_bark(self.size, sample_rate).to(threshold)
+        self._weight = _weight(threshold / self._band[:, None], self.size, -(-self.length // (self.size // 2)))
+        loud, weighed = clean.norm(dim=-1), self.masked(clean).norm(dim=-1)
+        self._unit = torch.where(loud > 0, weighed / loud.clamp_min(1e-30), weighed.new_ones(()))
+        self._weight = self._weight * self._unit[:, None, None]
+
+    @classmethod
+    def beside(cls, clean: Tensor, sample_rate: int, *, full_scale_db: float = 96.0) -> Ear:
+        """Listen beside clips (N, T)."""
+        return cls(clean, masking_threshold(clean, sample_rate, full_scale_db=full_scale_db), sample_rate)
+
+    def of(self, rows: Tensor | slice) -> Ear:
+        """Give the ear beside some of the clips."""
+        ear = object.__new__(Ear)
+        ear.threshold, ear._weight, ear._unit = self.threshold[rows], self._weight[rows], self._unit[rows]
+        ear.sample_rate, ear.length, ear.size, ear._band = self.sample_rate, self.length, self.size, self._band
+        return ear
+
+    def ratios(self, change: Tensor) -> Tensor:
+        """Give the noise-to-mask ratio of every cell as a ratio of powers, shape (N, F, frames), of changes (N, T)."""
+        heard = torch.view_as_real(cells(change, self.sample_rate)).square().sum(-1)
+        ratio: Tensor = heard / self.threshold
+        return ratio
+
+    def length_of(self, change: Tensor) -> Tensor:
+        """Give the root of the weighed noise-to-mask ratio in the units of `masked`'s lengths, shape (N,)."""
+        weighed = (self.ratios(change) * self._band[:, None]).sum((-2, -1))
+        return (weighed / _gain(self.size)).sqrt() / self._unit
+
+    def masked(self, change: Tensor) -> Tensor:
+        """Give changes (N, T) in the coordinates in which energy is audibility, shape (N, T'); clips keep their length.
+
+        T' is T, filled up to whole blocks.
+        """
+        return self._scaled(self._filled(change), self._weight.reciprocal())
+
+    def plain(self, v: Tensor) -> Tensor:
+        """Give the changes (N, T) that coordinates (N, T') stand for."""
+        return self._scaled(v, self._weight)[..., : self.length]
+
+    def turned(self, slope: Tensor) -> Tensor:
+        """Give slopes along changes (N, T) as slopes along coordinates (N, T'): the transpose of `plain`."""
+        return self._scaled(self._filled(slope), self._weight)
+
+    def unturned(self, slope: Tensor) -> Tensor:
+        """Give back the slopes (N, T) of which `turned` made slopes (N, T')."""
+        return self._scaled(slope, self._weight.reciprocal())[..., : self.length]
+
+    def _filled(self, wave: Tensor) -> Tensor:
+        block = self.size // 2
+        return torch.nn.functional.pad(wave, (0, -self.length % block))
+
+    def held(self, change: Tensor, margin_db: float, spare: Tensor | float = 0.0, rounds: int = 2) -> Tensor:
+        """Give a change near `change` (N, T) of which every cell lies `margin_db` or more below the threshold.
+
+        Args:
+            change: shape (N, T).
+            margin_db: how far below the threshold, in dB.
+            spare: magnitude that each cell leaves for what is added afterwards (rounding), shape (N, 1, 1).
+            rounds: of projections.
+
+        Alternating projections: cells that are too loud are brought down, and the change that comes nearest to the
+        cells is taken. What then is too loud still is brought down by a gain over time.
+        """
+        root = (self.threshold * 10 ** (-margin_db / 10)).sqrt()
+        most = (root - spare).clamp_min(1e-3 * root).square()
+        window = torch.hann_window(self.size, device=change.device, dtype=change.dtype)
+        for _ in range(rounds):
+            spectrum = cells(change, self.sample_rate)
+            over = torch.view_as_real(spectrum).square().sum(-1) / most
+            loud = over.amax((-2, -1)) > 1
+            if not bool(loud.any()):
+                return change
+            factor = (NEAR / over.clamp_min(1e-30).sqrt()).clamp_max(1)
+            spectrum = torch.where((over > NEAR**2), spectrum * factor, spectrum)
+            back = torch.istft(spectrum, self.size, self.size // 4, window=window, length=self.length)
+            change = torch.where(loud[:, None], back * (self.size / 4), change)
+        return self._ducked(change, most)
+
+    def edge(self, slope: Tensor, margin_db: float) -> Tensor:
+        """Give the change whose every cell has the phase of the slope's (N, T) and the loudness that is allowed."""
+        spectrum = cells(slope, self.sample_rate)
+        root = (self.threshold * 10 ** (-margin_db / 10)).sqrt()
+        flat = torch.polar(root, spectrum.angle())
+        window = torch.hann_window(self.size, device=slope.device, dtype=slope.dtype)
+        back = torch.istft(flat, self.size, self.size // 4, window=window, length=self.length) * (self.size / 4)
+        return self.held(back, margin_db)
+
+    def _ducked(self, change: Tensor, most: Tensor) -> Tensor:
+        """Turn changes down where a frame holds a cell above `most`, and then all over by what is left."""
+        hop = self.size // 4
+        over = (torch.view_as_real(cells(change, self.sample_rate)).square().sum(-1) / most).amax(-2)
+        gain = over.clamp_min(1).rsqrt()  # (N, frames)
+        reach = torch.nn.functional.pad(gain[:, None], (2, 2), value=1.0)
+        least = -torch.nn.functional.max_pool1d(-reach, 5, stride=1)  # frames centred within a frame's half
+        smooth = torch.nn.functional.interpolate(
+            least, size=(gain.shape[-1] - 1) * hop + 1, align_corners=True, mode="linear"
+        )
+        smooth = torch.nn.functional.pad(smooth, (0, hop), mode="replicate")[:, 0, : change.shape[-1]]
+        change = change * smooth
+        over = (torch.view_as_real(cells(change, self.sample_rate)).square().sum(-1) / most).amax((-2, -1))
+        return change * over.clamp_min(1).rsqrt()[:, None] * torch.where(over > 1, 0.9999, 1.0)[:, None]
+
+    def _scaled(self, wave: Tensor, weight: Tensor) -> Tensor:
+        return unlapped(lapped(wave, self.size // 2) * weight, wave.shape[-1])
+
+
+def lines_per_bark(size: int, sample_rate: int) -> Tensor:
+    """Say how many lines of an FFT of `size` points a critical band holds around each, at least 1, shape (F,)."""
+    hz = torch.linspace(0, sample_rate / 2, size // 2 + 1, dtype=torch.float64)
+    half = sample_rate / size / 2
+    low, high = (hz - half).clamp_min(0), (hz + half).clamp_max(sample_rate / 2)
+    wide = torch.from_numpy(bark(high.numpy()) - bark(low.numpy()))
+    lines: Tensor = ((high - low) / (2 * half) / wide).clamp_min(1)
+    return lines
+
+
+def _gain(size: int) -> float:
+    """Give the summed power of the cells of a change of energy 1: by Parseval, the same for every change."""
+    window = torch.hann_window(size, dtype=torch.float64)
+    return size / 2 * float(window.square().sum()) / (size // 4) / (size / 4) ** 2
+
+
+def _weight(threshold: Tensor, size: int, blocks: int) -> Tensor:
+    """Give W, shape (N, blocks, size / 2), from thresholds (N, F, frames)."""
+    inverse = threshold.reciprocal()
+    lines = (inverse[..., :-1, :] + inverse[..., 1:, :]) / 2  # line k lies between the bins k and k + 1
+    # block b is centred at (b + 1/2) size / 2, a frame's centre; its window reaches a block to both sides
+    place = torch.arange(size, dtype=torch.float64)
+    own = torch.sin(math.pi / size * (place + 0.5)).square()
+    parts = []
+    for step in (-2, -1, 0, 1, 2):
+        shift = step * (size // 4)
+        there = torch.zeros(size, dtype=torch.float64)
+        inside = (place - shift >= 0) & (place - shift < size)
+        there[inside] = torch.sin(math.pi / size * (place[inside] - shift + 0.5)) ** 4
+        parts.append(float((own * there).sum()))
+    share = torch.tensor(parts, dtype=torch.float64)
+    share = (share / share.sum()).to(threshold)
+    need = 2 * (blocks - 1) + 1 + 4
+    padded = torch.nn.functional.pad(lines, (1, max(0, need - lines.shape[-1] - 1)), mode="replicate")
+    weighed = sum(part * padded[..., step : step + 2 * blocks - 1 : 2] for step, part in enumerate(share))
+    assert isinstance(weighed, Tensor)
+    return weighed.rsqrt().transpose(-1, -2).contiguous()
