@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @click.option("--held-out", default=0.3, show_default=True, help="Part of the clips that judges and is not learned.")
 @click.option("--test", multiple=True, type=PATH, help="A clip to judge on instead; may be repeated.")
 @click.option("--folds", type=int, help="Judge by cross-validation with so many sounds; the one written knows all.")
-@click.option("--steps", default=150, show_default=True, type=click.IntRange(1), help="Of the learning.")
+@click.option("--steps", default=200, show_default=True, type=click.IntRange(1), help="Of the learning.")
 @click.option("--batch", default=4, show_default=True, type=click.IntRange(1), help="Clips of a step.")
 @click.option("--starts", default=5, show_default=True, type=click.IntRange(0), help="Moments to begin at, in judging.")
 @click.option("--draws", default=5, show_default=True, type=click.IntRange(0), help="Of each noise on each clip.")

@@ -33,7 +33,7 @@ class Heard:
 class Climb:
     """How a sound is learned."""
 
-    steps: int = 150
+    steps: int = 200
     batch: int = 4
     """Clips of a step, drawn anew for each."""
     stride: float = 0.2
@@ -41,7 +41,7 @@ class Climb:
     momentum: float = 0.75
     rise_db: float = 30.0
     """How far below its level the sound begins; it rises over the first half of the steps."""
-    smooth: float = 0.6
+    smooth: float = 0.8
     """The part of the steps that climbs the goal's smoother hill (`Goal.pull`); the rest climb the margin itself."""
     ease: float = 0.3
     """How soon a clip that meets the goal is let be, in parts of the spread of the victim's scores."""
@@ -50,7 +50,7 @@ class Climb:
 
     def __post_init__(self) -> None:
         if self.steps < 1:
-            raise AttackError(f"{self.steps} steps: 1 or more were expected, such as 150")
+            raise AttackError(f"{self.steps} steps: 1 or more were expected, such as 200")
         if self.batch < 1:
             raise AttackError(f"a batch of {self.batch} clips: 1 or more were expected, such as 4")
 
