@@ -259,6 +259,12 @@ def test_the_same_seed_gives_the_same_and_another_seed_another_draw(won: Path, b
     assert [one.probability for one in first.trials] != [one.probability for one in other.trials]
 
 
+def test_the_file_and_the_clean_clip_meet_the_same_draws(tmp_path: Path, bands: Victim) -> None:
+    file = pretend(tmp_path, bands, tones(0.3, 0.25), tones(0.3, 0.25))
+    for one in survive(file, bands, parse_transforms("noise=0,gain,shift,dither=4,crop")).trials:
+        assert one.probability == one.clean_probability
+
+
 def test_a_draw_depends_on_no_other_transform_of_the_list(won: Path, bands: Victim) -> None:
     alone = only(survive(won, bands, parse_transforms("noise=30")))
     assert survive(won, bands, parse_transforms("gain,noise=30")).trials[1] == alone
