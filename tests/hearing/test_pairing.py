@@ -74,7 +74,7 @@ def test_a_mono_file_of_a_stereo_one_is_as_loud_as_its_fold() -> None:
     assert found.level_difference_lu == pytest.approx(0, abs=1e-5)
     assert found.snr_db > 100
     assert found.nmr_worst_channel_db is None
-    assert "2 channels and 1" in found.notes[0]
+    assert "channels: 2 and 1" in found.notes[0]
 
 
 def test_a_tail_that_was_cut_is_left_out_and_told() -> None:

@@ -84,6 +84,17 @@ def test_sounds_of_any_level_give_a_number_or_none(level: float) -> None:
 
 
 @needs_visqol
+def test_a_long_clip_has_the_mean_of_its_parts_and_silence_in_both_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visqol, "LONGEST_SECONDS", 1.0)
+    sound, silence = chord(), np.zeros(48000, np.float32)
+    changed = [sound + level * noise(48000, seed) for seed, level in ((1, 0.001), (2, 0.1))]
+    mean = np.mean([visqol_mos(sound, other, 48000) or 0 for other in changed])
+    three = np.concatenate([sound, silence, sound])
+    assert visqol_mos(three, np.concatenate([changed[0], silence, changed[1]]), 48000) == pytest.approx(mean, abs=1e-5)
+    assert visqol_mos(three, np.concatenate([changed[0], noise(48000), changed[1]]), 48000) is None
+
+
+@needs_visqol
 def test_several_threads_may_ask_at_once() -> None:
     sound, scores = chord(), []
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from subterfuge.audio import Clip
+from subterfuge.hearing import zimtohrli
 from subterfuge.hearing.zimtohrli import mos_of_distance, zimtohrli_distance, zimtohrli_mos
 
 
@@ -77,6 +78,14 @@ def test_the_opinion_is_made_of_the_distance() -> None:
     assert 0 < distance < 1
     assert mos_of_distance(distance) == zimtohrli_mos(sound, sound + noise, 48000)
     assert zimtohrli_distance(sound, sound, 48000) == 0
+
+
+def test_a_long_clip_has_the_mean_distance_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = np.tile(chord(1.0, 48000), 3)
+    changed = sound + np.random.default_rng(0).standard_normal(len(sound)).astype(np.float32) * 0.003
+    monkeypatch.setattr(zimtohrli, "LONGEST_SECONDS", 1.0)
+    parts = [zimtohrli_distance(sound[k : k + 48000], changed[k : k + 48000], 48000) or 0 for k in (0, 48000, 96000)]
+    assert zimtohrli_distance(sound, changed, 48000) == pytest.approx(np.mean(parts), abs=1e-9)
 
 
 def test_it_is_blind_to_polarity_and_to_a_delay_of_a_sample_and_nearly_to_gain() -> None:

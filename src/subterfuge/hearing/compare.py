@@ -15,11 +15,8 @@ from subterfuge.hearing.levels import level_db, peak, snr_db
 from subterfuge.hearing.loudness import MOST_CHANNELS, level_difference_lu
 from subterfuge.hearing.noise_to_mask import noise_to_mask, noise_to_mask_of_channels
 from subterfuge.hearing.segmental import segmental_snr_db
-from subterfuge.hearing.visqol import has_visqol, visqol_mos
+from subterfuge.hearing.visqol import LONGEST_SECONDS, has_visqol, visqol_mos
 from subterfuge.hearing.zimtohrli import mos_of_distance, zimtohrli_distance
-
-VISQOL_SECONDS = 10.0
-"""ViSQOL takes more than in proportion for long clips, so beyond this it is asked only on request."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def compare(
         )
     alike = clean.samples.shape == changed.samples.shape and clean.sample_rate == changed.sample_rate
     if visqol is None:
-        visqol = clean.seconds <= VISQOL_SECONDS and has_visqol()
+        visqol = clean.seconds <= LONGEST_SECONDS and has_visqol()
     masks = mask = noise_to_mask(before, after, rate)
     progress(1, 4)
     if clean.channels > 1 or clean.sample_rate != rate or not alike:

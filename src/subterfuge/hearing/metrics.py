@@ -1,4 +1,11 @@
-"""What each metric is: its name, its unit, what is good, and what it cannot see."""
+"""What each metric is: its name, its unit, what is good, and what it cannot see.
+
+Why a noise-to-mask ratio is good at -15 dB and not at 0: the threshold is that of one cell, and a critical band holds up
+to some thirty of them. The standard lets all noise of a subband (32 cells at 44.1 kHz, which is 15 dB) come to what we
+grant each cell. Measured on four clips of music, noise of the threshold's shape (threshold in quiet left out) has a
+zimtohrli MOS of 2.9 .. 3.3 at 0 dB and 4.6 .. 4.8 at -15; MP3 has -20 and 4.95. Nor does the mean see what is taken
+away: digital silence in place of a trumpet clip has -5.5 dB, with 6 % of the cells above the threshold.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +25,7 @@ class Metric:
 
 
 _SNR_BLIND = "hearing: where, when and under what the change lies"
-_MASK_BLIND = "phase and echo; how loud it is really played (full scale is taken for 96 dB SPL)"
+_MASK_BLIND = "what is taken away; phase and echo; how loud it is really played (full scale is taken for 96 dB SPL)"
 METRICS: dict[str, Metric] = {
     "snr_db": Metric("SNR, mono fold", "dB", "more; inf is no change", _SNR_BLIND),
     "file_snr_db": Metric("SNR, all channels", "dB", "more; inf is no change", _SNR_BLIND),
@@ -27,8 +34,8 @@ METRICS: dict[str, Metric] = {
     "level_db": Metric("level of the change", "dB of full scale", "less", "the sound that it is added to"),
     "changed_share": Metric("samples changed", "of all, 0 .. 1", "less", "by how much"),
     "level_difference_lu": Metric("loudness of the sound", "LU, after - before", "0", "all but loudness"),
-    "nmr_db": Metric("noise to mask, mean", "dB", "-15 or less", f"which cells; {_MASK_BLIND}"),
-    "nmr_worst_frame_db": Metric("noise to mask, worst frame", "dB", "-15 or less", f"how long; {_MASK_BLIND}"),
+    "nmr_db": Metric("noise to mask, mean", "dB", "-15 or less", f"which cells; in which channel; {_MASK_BLIND}"),
+    "nmr_worst_frame_db": Metric("noise to mask, worst frame", "dB", "-10 or less", f"how long; {_MASK_BLIND}"),
     "share_above_threshold": Metric("cells above threshold", "of all, 0 .. 1", "0", f"by how much; {_MASK_BLIND}"),
     "nmr_worst_channel_db": Metric(
         "noise to mask, worst channel", "dB", "-15 or less", f"the other ear; {_MASK_BLIND}"

@@ -51,7 +51,7 @@ def compare_files(
         channels = [to_rate(channel.astype(np.float32), other, home) for channel in after.samples]
         after = replace(after, samples=np.stack(channels), sample_rate=home)
     if before.channels != after.channels:
-        notes.append(f"{before.channels} channels and {after.channels}: the means over the channels are compared")
+        notes.append(f"channels: {before.channels} and {after.channels}, so the means over the channels are compared")
     lag = find_lag(before.mono(home), after.mono(home))
     if before.frames == after.frames and not align:
         if lag.believable and lag.samples:
