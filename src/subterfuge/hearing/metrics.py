@@ -1,8 +1,8 @@
 """What each metric is: its name, its unit, what is good, and what it cannot see.
 
-Why a noise-to-mask ratio is good at -15 dB and not at 0: the threshold is that of one cell, and a critical band holds up
-to some thirty of them. The standard lets all noise of a subband (32 cells at 44.1 kHz, which is 15 dB) come to what we
-grant each cell. Measured on four clips of music, noise of the threshold's shape (threshold in quiet left out) has a
+Why a noise-to-mask ratio is good at -15 dB and not at 0: the threshold is that of one cell, and a critical band holds
+up to some thirty of them. The standard lets all noise of a subband (32 cells at 44.1 kHz, which is 15 dB) come to what
+we grant each cell. Measured on four clips of music, noise of the threshold's shape (threshold in quiet left out) has a
 zimtohrli MOS of 2.9 .. 3.3 at 0 dB and 4.6 .. 4.8 at -15; MP3 has -20 and 4.95. Nor does the mean see what is taken
 away: digital silence in place of a trumpet clip has -5.5 dB, with 6 % of the cells above the threshold.
 """
