@@ -21,7 +21,8 @@ from torch import Tensor
 
 import subterfuge.driver.universal as home
 from subterfuge.audio import Clip, hear
-from subterfuge.driver._universal_climb import Climb, Heard, learn
+from subterfuge.driver._universal_climb import Climb, Heard, climb
+from subterfuge.driver._universal_evolve import Evolve
 from subterfuge.driver._universal_judge import chance
 from subterfuge.driver._universal_sound import SLACK_DB, Mix, level_of, mixed, piece_of
 from subterfuge.driver._universal_split import deal, hold_out, recordings
@@ -53,7 +54,7 @@ def test_along_a_plane_the_sound_is_its_normal() -> None:
     toy, w, clips = apart(30)
     heard = [Heard(torch.from_numpy(one.mono(RATE)), 1) for one in clips]
     how = Climb(steps=40, anywhere=False)
-    sound, asked = learn(toy, Targeted("b"), heard, Mix(snr_db=20), LONG, how, torch.Generator().manual_seed(0))
+    sound, asked = climb(toy, Targeted("b"), heard, Mix(snr_db=20), LONG, how, torch.Generator().manual_seed(0))
     assert float(sound.double() @ w / sound.double().norm() / w.norm()) > 0.98
     assert asked == 40 * 4
 
@@ -65,7 +66,7 @@ def test_among_many_classes_the_sound_is_worth_nearly_the_best_there_is() -> Non
     waves = tones(8, LONG)
     heard = [Heard(wave, 2) for wave in waves - waves @ across @ across.T]  # of which the victim hears nothing
     how = Climb(steps=60, batch=8, anywhere=False)
-    sound, _ = learn(toy, Targeted("c"), heard, Mix(snr_db=0), LONG, how, torch.Generator().manual_seed(0))
+    sound, _ = climb(toy, Targeted("c"), heard, Mix(snr_db=0), LONG, how, torch.Generator().manual_seed(0))
     rows = weights[2] - weights[[0, 1, 3]]
     unit = sound.double() / sound.double().norm()
     worth = float((rows @ unit).min())
@@ -84,7 +85,7 @@ def test_a_sound_that_may_begin_anywhere_has_of_a_plane_its_mean_alone() -> None
     toy = linear(torch.stack([-tilted / 2, tilted / 2]), torch.zeros(2, dtype=torch.float64))
     heard = [Heard(wave, 1) for wave in tones(16, 200)]
     how = Climb(steps=400, batch=16)
-    sound, _ = learn(toy, Targeted("b"), heard, Mix(snr_db=0), 200, how, torch.Generator().manual_seed(0))
+    sound, _ = climb(toy, Targeted("b"), heard, Mix(snr_db=0), 200, how, torch.Generator().manual_seed(0))
     assert float(sound.mean()) > 0.9  # of a root mean square of 1
 
 
@@ -233,9 +234,9 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[list[Tensor]]:
 
     def spy(on: Victim, goal: Any, clips: Sequence[Heard], *rest: Any) -> tuple[Tensor, int]:
         seen.append([one.wave for one in clips])
-        return learn(on, goal, clips, *rest)
+        return climb(on, goal, clips, *rest)
 
-    monkeypatch.setattr(home, "learn", spy)
+    monkeypatch.setattr(home, "climb", spy)
     return seen
 
 
@@ -433,6 +434,8 @@ def test_what_cannot_be_is_refused_before_anything_is_learned(
         lambda: Mix(level_dbfs=3),
         lambda: Climb(steps=0),
         lambda: Climb(batch=0),
+        lambda: Evolve(queries=5),
+        lambda: Evolve(bands=1),
     ],
 )
 def test_a_level_or_a_knob_that_makes_no_sense_is_refused(make: Callable[[], object]) -> None:
@@ -460,11 +463,11 @@ def test_an_excerpt_of_a_recording_that_was_learned_from_does_not_judge(tmp_path
         universal([mine, *clips[2:]], toy, Targeted("b"), test=[other], how=QUICK, out=tmp_path / "a.wav")
 
 
-def test_a_victim_without_gradients_is_learned_on_another_or_refused(tmp_path: Path) -> None:
+def test_a_sound_may_be_learned_on_another_victim_of_the_same_labels(tmp_path: Path) -> None:
     toy, w, clips = apart(30)
-    shy = Toy(toy.function, labels=("a", "b"), gives=Gives.SCORES)
+    shy = Toy(toy.function, labels=("a", "b"), gives=Gives.LABELS)
     with pytest.raises(AttackError, match="--on"):
-        universal(clips, shy, Targeted("b"), how=QUICK, out=tmp_path / "a.wav")
+        universal(clips, shy, Targeted("b"), out=tmp_path / "a.wav")
     made = universal(clips, shy, Targeted("b"), on=toy, mix=Mix(snr_db=25), how=Climb(steps=40, anywhere=False),
                      out=tmp_path / "a.wav")  # fmt: skip
     assert made.success.share == 1
@@ -472,6 +475,23 @@ def test_a_victim_without_gradients_is_learned_on_another_or_refused(tmp_path: P
     other = linear(torch.stack([-w, w]), torch.zeros(2), labels=("a", "c"))
     with pytest.raises(AttackError, match="labels"):
         universal(clips, shy, Targeted("b"), on=other, how=QUICK, out=tmp_path / "b.wav")
+
+
+def test_from_scores_alone_the_energy_goes_where_the_target_hears_it(tmp_path: Path) -> None:
+    paths = [clip(tmp_path / f"{n}.wav", seed=n, seconds=0.1 + 0.05 * (n % 2)) for n in range(6)]
+    victim = load_victim(card(tmp_path / "card"))  # says in which of three bands a sound is loudest
+    shy = Toy(victim.scores, labels=victim.labels, gives=Gives.SCORES, has_probabilities=False)
+    made = universal(paths, shy, Targeted("high"), mix=Mix(snr_db=3), how=Evolve(queries=800), starts=1, draws=1,
+                     out=tmp_path / "a.wav")  # fmt: skip
+    assert made.method == "evolve"
+    assert made.success.share == 1
+    assert shy.with_slope == 0
+    assert made.gradients == 0
+    assert 600 <= made.queries <= 800
+    assert len(shy.asked) == made.queries + made.judgements + 1  # one score of a clip tells their spread
+    wave, rate = soundfile.read(tmp_path / "a.wav")
+    power, hz = np.abs(np.fft.rfft(wave)) ** 2, np.fft.rfftfreq(len(wave), 1 / rate)
+    assert power[(hz >= 2000) & (hz < 3400)].sum() > 0.6 * power.sum()  # of white noise, 0.35
 
 
 def test_a_confident_goal_counts_probabilities(tmp_path: Path) -> None:
@@ -491,7 +511,7 @@ def test_a_confident_goal_counts_probabilities(tmp_path: Path) -> None:
 def words(tmp_path: Path) -> list[object]:
     (tmp_path / "clips").mkdir()
     paths = [clip(tmp_path / "clips" / f"c{n}.wav", seed=n) for n in range(5)]
-    return ["universal", *paths, "--victim", card(tmp_path), "--steps", 40, "--out", tmp_path / "a.wav"]
+    return ["universal", *paths, "--victim", card(tmp_path), "--out", tmp_path / "a.wav"]
 
 
 def said_json(said: Said) -> Any:
@@ -499,23 +519,34 @@ def said_json(said: Said) -> Any:
 
 
 def test_the_command_tells_a_row_a_clip_and_what_noise_does(words: list[object], tmp_path: Path) -> None:
-    said = run(*words, "--target", "high", "--limit", "snr=3", "--folds", 5)
+    few = ("--steps", 30, "--draws", 2, "--starts", 2)
+    said = run(*words, *few, "--target", "high", "--limit", "snr=3", "--folds", 5)
     assert said.code == 0, said.err
     for what in ("c0", "c4", "begun anywhere", "white noise", "cross-validation", str(tmp_path / "a.wav")):
         assert what in said.out
     assert (tmp_path / "a.wav.universal.json").is_file()
-    again = run(*words, "--target", "high")
+    again = run(*words, *few, "--target", "high")
     assert again.code == 2
     assert "exists already" in again.err
 
 
 def test_the_commands_json_is_the_record(words: list[object], tmp_path: Path) -> None:
-    said = run(*words, "--target", "high", "--limit", "snr=3", "--json")
+    said = run(*words, "--steps", 40, "--target", "high", "--limit", "snr=3", "--json")
     assert said_json(said) == json.loads((tmp_path / "a.wav.universal.json").read_text())
 
 
+def test_the_command_learns_from_scores_where_there_is_no_more(words: list[object], tmp_path: Path) -> None:
+    words[words.index("--victim") + 1] = card(tmp_path, "scores")
+    said = run(*words, "--target", "high", "--limit", "snr=3", "--queries", 400, "--starts", 0, "--draws", 0, "--json")
+    assert said.code in (0, 3), said.err
+    record = said_json(said)
+    assert record["method"] == "evolve"
+    assert 0 < record["queries"] <= 400
+    assert record["same_spectrum"] is None
+
+
 def test_a_sound_that_fools_on_no_clip_ends_with_3(words: list[object]) -> None:
-    said = run(*words, "--target", "high", "--limit", "snr=70", "--json")
+    said = run(*words, "--steps", 40, "--target", "high", "--limit", "snr=70", "--json")
     assert said.code == 3
     assert said_json(said)["success"]["hits"] == 0
 
@@ -531,6 +562,8 @@ def test_a_sound_that_fools_on_no_clip_ends_with_3(words: list[object]) -> None:
         ["--test", "missing.wav"],
         ["--seconds", "0"],
         ["--level", "7"],
+        ["--queries", "3"],
+        ["--queries", "1000", "--steps", "40"],
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_paragraph(words: list[object], more: list[str], tmp_path: Path) -> None:
@@ -545,6 +578,6 @@ def test_a_mistake_on_the_command_line_is_one_paragraph(words: list[object], mor
 def test_sounds_of_other_lengths_are_learned_together() -> None:
     victim = Toy(lambda wave: torch.stack([0 * wave[:, 0], wave.mean(-1)], -1))
     heard = [Heard(torch.from_numpy(sound(seconds=seconds)[:, 0]).float(), 1) for seconds in (0.1, 0.2, 0.2, 0.33)]
-    got, asked = learn(victim, Targeted("yes"), heard, Mix(snr_db=10), 700, QUICK, torch.Generator().manual_seed(0))
+    got, asked = climb(victim, Targeted("yes"), heard, Mix(snr_db=10), 700, QUICK, torch.Generator().manual_seed(0))
     assert asked == 160
     assert float(got.mean()) > 0.9  # the best is a constant

@@ -23,10 +23,11 @@ from subterfuge.cli.options import (
 )
 from subterfuge.cli.show import print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
-from subterfuge.errors import ThreatError
+from subterfuge.errors import AttackError, ThreatError
 
 if TYPE_CHECKING:
-    from subterfuge.driver.universal import Beside, Mix, Universal
+    from subterfuge.driver.universal import Beside, Climb, Evolve, Mix, Universal
+    from subterfuge.victim import Victim
 
 
 @click.command(
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
 @click.option("--held-out", default=0.3, show_default=True, help="Part of the clips that judges and is not learned.")
 @click.option("--test", multiple=True, type=PATH, help="A clip to judge on instead; may be repeated.")
 @click.option("--folds", type=int, help="Judge by cross-validation with so many sounds; the one written knows all.")
-@click.option("--steps", default=200, show_default=True, type=click.IntRange(1), help="Of the learning.")
-@click.option("--batch", default=4, show_default=True, type=click.IntRange(1), help="Clips of a step.")
+@click.option("--steps", type=click.IntRange(1), help="Of learning along gradients, on four clips each; default 200.")
+@click.option("--queries", type=int, help="Most clips through a victim that gives scores only; default 2000.")
 @click.option("--starts", default=5, show_default=True, type=click.IntRange(0), help="Moments to begin at, in judging.")
 @click.option("--draws", default=5, show_default=True, type=click.IntRange(0), help="Of each noise on each clip.")
 @click.option("--on", "elsewhere", type=PATH, help="The card of a victim to learn on; that of --victim judges.")
@@ -76,8 +77,8 @@ def universal(
     held_out: float,
     test: tuple[Path, ...],
     folds: int | None,
-    steps: int,
-    batch: int,
+    steps: int | None,
+    queries: int | None,
     starts: int,
     draws: int,
     elsewhere: Path | None,
@@ -93,13 +94,13 @@ def universal(
 ) -> None:
     """Make one sound that fools the victim on most clips, and judge it on clips that it never met.
 
-    The sound is learned on some of the CLIPS along gradients, and written beside a record (FILE.universal.json). It is
-    added to the other clips, 20 dB below each; these files are written, read back, and the true victim asked, beside
-    noise as loud. Excerpts of one recording (the same name up to a last __ and number) never stand on both sides. The
-    exit code is 3 when not one of the judged clips met the goal.
+    The sound is learned on some of the CLIPS, along gradients or else from scores, and written beside a record
+    (FILE.universal.json). It is added to the other clips, 20 dB below each; these files are written, read back, and the
+    true victim asked, beside noise as loud. Excerpts of one recording (the same name up to a last __ and number) never
+    stand on both sides. The exit code is 3 when not one of the judged clips met the goal.
     """
     from subterfuge.audio import Clip
-    from subterfuge.driver.universal import Climb, universal
+    from subterfuge.driver.universal import universal
     from subterfuge.threat import parse_goal
     from subterfuge.victims import load_victim
 
@@ -119,7 +120,7 @@ def universal(
             held_out=held_out,
             folds=folds,
             seconds=seconds,
-            how=Climb(steps=steps, batch=batch, anywhere=anywhere),
+            how=_how(victim if on is None else on, steps, queries, anywhere),
             starts=starts,
             draws=draws,
             on=on,
@@ -137,6 +138,21 @@ def universal(
         _print(made)
     print_warnings(made.warnings)
     sys.exit(0 if made.success.hits else LOST)
+
+
+def _how(on: Victim, steps: int | None, queries: int | None, anywhere: bool) -> Climb | Evolve:
+    """Say how to learn on a victim: along gradients where it or its twin has them, else from scores."""
+    from subterfuge.driver.universal import Climb, Evolve
+    from subterfuge.victim import Gives
+
+    if steps is not None and queries is not None:
+        raise AttackError(
+            "--steps are of learning along gradients, and --queries of learning from scores; leave one out"
+        )
+    slopes = max(on.gives, on.twin.gives if on.twin is not None else Gives.LABELS) >= Gives.GRADIENTS
+    if queries is not None or (steps is None and not slopes):
+        return Evolve(anywhere=anywhere) if queries is None else Evolve(queries=queries, anywhere=anywhere)
+    return Climb(anywhere=anywhere) if steps is None else Climb(steps=steps, anywhere=anywhere)
 
 
 def _mix(limit: str | None, level: float | None) -> Mix:

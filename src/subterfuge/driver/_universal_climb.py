@@ -1,4 +1,4 @@
-"""One sound for many clips: stochastic ascent of what a goal asks of all of them, on a victim's gradients."""
+"""One sound for many clips: stochastic ascent of what a goal asks of all of them, along a victim's gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from subterfuge.errors import AttackError, VictimError
 from subterfuge.oracle import answer_for
 from subterfuge.oracle.asking import slope_of
 from subterfuge.threat import Goal
-from subterfuge.victim import Gives, Victim
+from subterfuge.victim import Victim
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,25 +55,7 @@ class Climb:
             raise AttackError(f"a batch of {self.batch} clips: 1 or more were expected, such as 4")
 
 
-def gives_slopes(victim: Victim) -> Victim:
-    """Give what a sound is learned on: the victim itself where it has gradients, else its twin.
-
-    Raises:
-        AttackError: there is neither.
-    """
-    if victim.gives >= Gives.GRADIENTS:
-        return victim
-    if victim.twin is not None and victim.twin.gives >= Gives.GRADIENTS:
-        return victim.twin
-    why = getattr(victim, "no_twin", None)
-    raise AttackError(
-        f"a universal sound is learned along gradients, and the victim {victim.name} gives "
-        f"{victim.gives.name.lower()} only{f' ({why})' if why else ''}; learn it on a differentiable victim of the "
-        "same labels and rate with --on CARD, and let this one judge"
-    )
-
-
-def learn(
+def climb(
     on: Victim,
     goal: Goal,
     clips: Sequence[Heard],
@@ -94,19 +76,17 @@ def learn(
         VictimError: the victim died, or answered nonsense.
     """
     sound = level_of(torch.randn(samples, generator=die))
-    drift, asked, ease = torch.zeros_like(sound), 0, how.ease * _spread(on, goal, clips)
+    drift, asked, ease = torch.zeros_like(sound), 0, how.ease * spread_of(on, goal, clips)
     for step in range(how.steps):
         few = torch.randperm(len(clips), generator=die)[: how.batch].tolist()
         begins = torch.randint(samples, (len(few),), generator=die).tolist() if how.anywhere else [0] * len(few)
         raised = -how.rise_db * max(0.0, 1 - 2 * step / how.steps)
         slope = torch.zeros_like(sound)
-        for rows in _alike(clips, few):
+        for rows in alike([clips[one] for one in few]):
             leaf = sound.clone().requires_grad_()
-            clean = torch.stack([clips[few[row]].wave for row in rows])
-            pieces = [_reaches(piece_of(leaf, begins[row], clean.shape[-1]), clips[few[row]].band) for row in rows]
-            wave = (clean + mix.scaled(torch.stack(pieces), clean, raised)).clamp(-1, 1)
-            focus = torch.tensor([clips[few[row]].focus for row in rows])
-            hill = _hill(on, goal, wave, focus, smooth=step < how.smooth * how.steps)
+            some = [clips[few[row]] for row in rows]
+            wave = heard_with([leaf] * len(rows), [begins[row] for row in rows], some, mix, raised)
+            hill = hill_of(on, goal, wave, some, smooth=step < how.smooth * how.steps)
             slope += slope_of(torch.nn.functional.logsigmoid(hill / ease), leaf)
             asked += len(rows)
         slope -= sound * (slope @ sound) / samples  # its level is fixed, so only what turns it counts
@@ -117,32 +97,46 @@ def learn(
     return sound, asked
 
 
-def _alike(clips: Sequence[Heard], few: Sequence[int]) -> list[list[int]]:
-    """Group the places in a batch by the length of their clips."""
-    lengths = [len(clips[place].wave) for place in few]
+def alike(clips: Sequence[Heard]) -> list[list[int]]:
+    """Group the places of clips by their lengths."""
+    lengths = [len(one.wave) for one in clips]
     return [[row for row, length in enumerate(lengths) if length == one] for one in dict.fromkeys(lengths)]
 
 
-def _reaches(piece: Tensor, band: Tensor | None) -> Tensor:
-    if band is None:
-        return piece
-    low: Tensor = torch.fft.irfft(torch.fft.rfft(piece) * band, n=len(piece))
-    return low
+def heard_with(
+    sounds: Sequence[Tensor], begins: Sequence[int], clips: Sequence[Heard], mix: Mix, raised_db: float
+) -> Tensor:
+    """Give what is heard of clips of one length, each with a sound (P,) begun at a moment of its own, shape (N, T)."""
+    clean = torch.stack([one.wave for one in clips])
+    pieces = [piece_of(sound, begin, clean.shape[-1]) for sound, begin in zip(sounds, begins, strict=True)]
+    reaching = [
+        piece if one.band is None else torch.fft.irfft(torch.fft.rfft(piece) * one.band, n=len(piece))
+        for piece, one in zip(pieces, clips, strict=True)
+    ]
+    wave: Tensor = (clean + mix.scaled(torch.stack(reaching), clean, raised_db)).clamp(-1, 1)
+    return wave
 
 
-def _hill(on: Victim, goal: Goal, wave: Tensor, focus: Tensor, *, smooth: bool) -> Tensor:
+def hill_of(on: Victim, goal: Goal, wave: Tensor, clips: Sequence[Heard], *, smooth: bool) -> Tensor:
+    """Give how far past the goal each wave (N, T) is, shape (N,), or the goal's smoother hill to there.
+
+    Raises:
+        AttackError: the goal needs probabilities, and there are none.
+        VictimError: the victim died, or answered nonsense.
+    """
     answer = answer_for(goal, on, wave)
     if answer is None:
         raise AttackError(
             f"the goal {goal.name} needs probabilities, and the victim {on.name} has none; use the goal targeted"
         )
-    hill = (goal.pull if smooth else goal.margin)(answer, focus.to(answer.device))
+    focus = torch.tensor([one.focus for one in clips], device=answer.device)
+    hill = (goal.pull if smooth else goal.margin)(answer, focus)
     if not bool(torch.isfinite(hill).all()):
         raise VictimError("the victim's scores hold NaN or infinite numbers, where finite ones were expected")
     return hill
 
 
-def _spread(on: Victim, goal: Goal, clips: Sequence[Heard]) -> float:
+def spread_of(on: Victim, goal: Goal, clips: Sequence[Heard]) -> float:
     """Give the standard deviation of what a victim says of the first clip, the unit of its margins; 1 if it is flat."""
     if goal.asks == "probabilities":
         return 1.0  # of log-odds

@@ -12,16 +12,11 @@ from torch import Tensor
 
 from subterfuge.attacks.noise import same_spectrum, white
 from subterfuge.audio import Clip, hear
-from subterfuge.driver._universal_sound import Mix, level_of, mixed, piece_of
+from subterfuge.driver._universal_sound import Mix, level_of, mixed, piece_of, together
 from subterfuge.driver.judge import read
 from subterfuge.threat import Goal
 from subterfuge.training.substitute import wilson
 from subterfuge.victim import Victim
-
-TOGETHER = 16
-"""Sounds that are asked about at once of a victim that does not say how many are worth it (`at_once`)."""
-TOGETHER_SAMPLES = 2**22
-"""Most samples of them all."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +138,8 @@ class Judge:
         )
 
     def _asked(self, waves: Tensor) -> tuple[Tensor, Tensor | None]:
-        together = max(1, min(getattr(self.victim, "at_once", TOGETHER), TOGETHER_SAMPLES // waves.shape[-1]))
         said, chances = list[Tensor](), list[Tensor]()
-        for some in waves.split(together):
+        for some in waves.split(together(self.victim, waves)):
             index, probable = read(self.victim, some)
             said.append(index.cpu())
             chances.extend([] if probable is None else [probable.cpu()])

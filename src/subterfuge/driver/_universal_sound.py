@@ -13,11 +13,16 @@ from torch import Tensor
 from subterfuge.audio import Clip
 from subterfuge.errors import ThreatError
 from subterfuge.hearing.levels import snr_db
+from subterfuge.victim import Victim
 
 SLACK_DB = 0.05
 """By how much more than asked a mixed sound may lie below a clip."""
 ROUNDS = 10
 """Most scales that are tried for one clip, whose file rounds the change."""
+TOGETHER = 16
+"""Sounds that are asked about at once of a victim that does not say how many are worth it (`at_once`)."""
+TOGETHER_SAMPLES = 2**22
+"""Most samples of them all: of long sounds fewer are asked at once, since a victim may need a thousand times that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,3 +104,8 @@ def mixed(clip: Clip, clean: Tensor, piece: Tensor, mix: Mix, rate: int) -> tupl
         step = scale * 10 ** ((heard - wanted - SLACK_DB / 2) / 20) if heard < math.inf else 2 * scale
         scale = step if low < step < high else math.sqrt(max(low, 0.5 * min(scale, high)) * min(high, 2 * scale))
     return best, nearest
+
+
+def together(victim: Victim, waves: Tensor) -> int:
+    """Say about how many of some waves (N, T) to ask a victim at once."""
+    return max(1, min(getattr(victim, "at_once", TOGETHER), TOGETHER_SAMPLES // waves.shape[-1]))
