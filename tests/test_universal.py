@@ -398,7 +398,7 @@ Args = dict[str, Any]
 @pytest.mark.parametrize(
     ("about", "error", "says"),
     [
-        ({"clips": slice(0, 1)}, InputError, "two recordings or more"),
+        ({"clips": slice(0, 1)}, InputError, "learned from 1 clip of 1"),
         ({"clips": slice(0, 2)}, InputError, "two or more"),
         ({"clips": slice(0, 0)}, InputError, "clips"),
         ({"held_out": 0.0}, InputError, "above 0 and below 1"),
@@ -545,6 +545,21 @@ def test_the_command_learns_from_scores_where_there_is_no_more(words: list[objec
     assert record["same_spectrum"] is None
 
 
+def test_a_folder_may_hold_the_clips_to_judge_on(words: list[object], tmp_path: Path) -> None:
+    (tmp_path / "others").mkdir()
+    for n in (7, 8):
+        clip(tmp_path / "others" / f"d{n}.wav", seed=n)
+    (tmp_path / "others" / "notes.txt").write_text("no sound")
+    said = run(*words, "--test", tmp_path / "others", "--steps", 20, "--starts", 0, "--draws", 1, "--json")
+    assert [row["name"] for row in said_json(said)["clips"]] == ["d7", "d8"]
+
+
+def test_where_every_clip_is_the_target_already_that_is_said(words: list[object]) -> None:
+    said = run(*words, "--target", "low")
+    assert said.code == 2
+    assert "5 meet the goal as they come" in said.err
+
+
 def test_a_sound_that_fools_on_no_clip_ends_with_3(words: list[object]) -> None:
     said = run(*words, "--steps", 40, "--target", "high", "--limit", "snr=70", "--json")
     assert said.code == 3
@@ -560,6 +575,7 @@ def test_a_sound_that_fools_on_no_clip_ends_with_3(words: list[object]) -> None:
         ["--folds", "6"],
         ["--held-out", "2"],
         ["--test", "missing.wav"],
+        ["--test", "empty"],
         ["--seconds", "0"],
         ["--level", "7"],
         ["--queries", "3"],
@@ -567,8 +583,9 @@ def test_a_sound_that_fools_on_no_clip_ends_with_3(words: list[object]) -> None:
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_paragraph(words: list[object], more: list[str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
     before = tree(tmp_path)
-    said = run(*words, *more)
+    said = run(*words, *[tmp_path / "empty" if word == "empty" else word for word in more])
     assert said.code == 2
     assert "Traceback" not in said.err
     assert len(said.err.strip().splitlines()) == 1

@@ -23,7 +23,7 @@ from subterfuge.cli.options import (
 )
 from subterfuge.cli.show import print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
-from subterfuge.errors import AttackError, ThreatError
+from subterfuge.errors import AttackError, ClipError, ThreatError
 
 if TYPE_CHECKING:
     from subterfuge.driver.universal import Beside, Climb, Evolve, Mix, Universal
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     epilog=examples(
         "subterfuge universal clips/*.wav --victim tuned.toml --target tru --limit snr=20",
         "subterfuge universal clips/*.wav --victim tuned.toml --folds 5 --out anything.wav",
-        "subterfuge universal train/*.wav --test 'test/[flu]0393__1.wav' --victim tuned.toml --target tru",
+        "subterfuge universal train/*.wav --test test/ --victim tuned.toml --target tru",
         "subterfuge universal clips/*.wav --victim tuned.toml --level -45 --seconds 1 --keep heard/ --json",
     )
 )
@@ -50,7 +50,9 @@ if TYPE_CHECKING:
     help="Learn it to begin at any moment (default), or with the clip.",
 )
 @click.option("--held-out", default=0.3, show_default=True, help="Part of the clips that judges and is not learned.")
-@click.option("--test", multiple=True, type=PATH, help="A clip to judge on instead; may be repeated.")
+@click.option(
+    "--test", multiple=True, type=PATH, help="A clip, or a folder of them, to judge on instead; may be repeated."
+)
 @click.option("--folds", type=int, help="Judge by cross-validation with so many sounds; the one written knows all.")
 @click.option("--steps", type=click.IntRange(1), help="Of learning along gradients, on four clips each; default 200.")
 @click.option("--queries", type=int, help="Most clips through a victim that gives scores only; default 2000.")
@@ -116,7 +118,7 @@ def universal(
             victim,
             parse_goal(None, target),
             mix=mix,
-            test=[Clip.read(path, max_seconds=max_seconds) for path in test],
+            test=[Clip.read(path, max_seconds=max_seconds) for path in _sounds(test)],
             held_out=held_out,
             folds=folds,
             seconds=seconds,
@@ -138,6 +140,21 @@ def universal(
         _print(made)
     print_warnings(made.warnings)
     sys.exit(0 if made.success.hits else LOST)
+
+
+def _sounds(paths: tuple[Path, ...]) -> list[Path]:
+    """Give files, and for folders the sounds in them."""
+    from subterfuge.driver.place import SOUND_SUFFIXES
+
+    found = []
+    for path in paths:
+        inside = (
+            [one for one in sorted(path.iterdir()) if one.suffix.lower() in SOUND_SUFFIXES] if path.is_dir() else [path]
+        )
+        if not inside:
+            raise ClipError(f"--test {path}: no sound is in this folder; a clip, or a folder of clips, was expected")
+        found.extend(inside)
+    return found
 
 
 def _how(on: Victim, steps: int | None, queries: int | None, anywhere: bool) -> Climb | Evolve:

@@ -139,7 +139,7 @@ class Judge:
 
     def _asked(self, waves: Tensor) -> tuple[Tensor, Tensor | None]:
         said, chances = list[Tensor](), list[Tensor]()
-        for some in waves.split(together(self.victim, waves)):
+        for some in torch.split(waves, together(self.victim, waves)):
             index, probable = read(self.victim, some)
             said.append(index.cpu())
             chances.extend([] if probable is None else [probable.cpu()])

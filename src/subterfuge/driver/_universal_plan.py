@@ -152,6 +152,12 @@ def rounds_of(
 ) -> list[tuple[list[int], list[int]]]:
     """Say which clips each sound is learned from and judged on; the last sound is the one that is written."""
     left = [place for place in range(given) if not already[place]]
+    out = f" ({sum(already)} meet the goal as they come and are left out)" if any(already) else ""
+    if len(left) < 2:
+        raise InputError(
+            f"a sound would be learned from {len(left)} clip{'s' * (len(left) != 1)} of {given}{out}; two or more were "
+            "expected, and others to judge: give more clips"
+        )
     die = dice(f"universal/{seed}/split", 1)[0]
     if tested:
         judged = [place for place in range(given, len(groups)) if not already[place]]
@@ -163,7 +169,6 @@ def rounds_of(
         held = [left[one] for one in hold_out([groups[place] for place in left], held_out, die)]
         rounds = [([one for one in left if one not in held], held)]
     fewest = min(len(learned) for learned, _ in rounds)
-    out = f" ({sum(already)} are the target already and left out)" if any(already) else ""
     if fewest < 2:
         raise InputError(
             f"a sound would be learned from {fewest} clip{'s' * (fewest != 1)} of {given}{out}; two or more were "
