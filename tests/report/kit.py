@@ -136,6 +136,16 @@ class Browser:
         self._scripts = [one["identifier"] for one in added]
         self.driver.get(path.as_uri())
 
+    def reload(self) -> None:
+        """Load the page again, as someone does who comes back; `refresh` may return before it has happened."""
+        self.js("window.before = true")
+        self.driver.refresh()
+        for _ in range(100):
+            if self.js("return window.before === undefined && document.readyState === 'complete'"):
+                return
+            time.sleep(0.05)
+        raise AssertionError("the page did not come again")
+
     def js(self, code: str, *values: Any) -> Any:
         """Run a script and give what it returns."""
         return self.driver.execute_script(code, *values)
@@ -175,7 +185,9 @@ class Browser:
     def saved(self, kind: str = "json") -> Path:
         """Save the results by the button that is shown; give the file."""
         before = set(self.downloads.iterdir())
-        next(one for one in self.driver.find_elements("css selector", f"button.{kind}") if one.is_displayed()).click()
+        shown = [one for one in self.driver.find_elements("css selector", f"button.{kind}") if one.is_displayed()]
+        assert len(shown) == 1, self.text("main")
+        shown[0].click()
         for _ in range(100):
             new = [path for path in set(self.downloads.iterdir()) - before if path.suffix == f".{kind}"]
             if new:

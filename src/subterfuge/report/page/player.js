@@ -1,7 +1,7 @@
 // Sounds of one length that run in step, of which one is heard. Times are in seconds.
 
 const FADE = 0.01; // from one sound to another: both run on, and their gains always sum to 1
-const LEAD = 0.03; // so far ahead a change is scheduled, so that all of it lies in the future
+const LEAD = 0.04; // so far ahead a change is scheduled, so that all of it lies in the future
 const EDGE = 0.005; // fade at both ends of the loop
 const SHORTEST = 0.05; // loop
 
@@ -130,8 +130,8 @@ function makePlayer(sampleRate) {
     deck.tracks.forEach((track, k) => {
       const gone = Math.min(1, Math.max(0, (when - track.when) / FADE));
       const value = track.from + (track.to - track.from) * gone; // where a fade that is under way will be
-      track.gain.cancelScheduledValues(when);
-      track.gain.linearRampToValueAtTime(value, when);
+      track.gain.linearRampToValueAtTime(value, when); // in this order, so that nothing before `when` ever changes
+      track.gain.cancelScheduledValues(when + FADE / 100);
       track.gain.linearRampToValueAtTime(k === i ? 1 : 0, when + FADE);
       Object.assign(track, { from: value, to: k === i ? 1 : 0, when });
     });
