@@ -68,6 +68,8 @@ class Outcome:
     victim: Mapping[str, Any]
     measure: str = "snr"
     """By what the search took a change for small: snr, or nmr."""
+    robust: Mapping[str, Any] | None = None
+    """Which transforms the win had to survive, and what the last file died of; None where none was asked for."""
     already: bool = False
     """The clip met the goal as it came: nothing was changed, and it counts in no median."""
     segsnr_db: float | None = None

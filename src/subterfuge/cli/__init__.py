@@ -103,6 +103,9 @@ def cli() -> None:
     type=click.Choice(["snr", "nmr"]),
     help="By what a change is small: its energy (snr), or how audible it is (nmr; default with --limit masking).",
 )
+@click.option(
+    "--robust", metavar="LIST", help="What the win must survive, as mp3=128,gain,shift (see `subterfuge transforms`)."
+)
 @click.option("--queries", type=int, help="Most clips through the victim that is searched on.")
 @click.option("--gradients", type=int, help="Most backward passes through it.")
 @click.option("--seconds", type=float, help="Most seconds of search; a run that they end is not repeatable.")
@@ -133,6 +136,7 @@ def attack(
     knobs: tuple[str, ...],
     limit: str | None,
     measure: Measure | None,
+    robust: str | None,
     queries: int | None,
     gradients: int | None,
     seconds: float | None,
@@ -158,12 +162,14 @@ def attack(
     from subterfuge.driver import check_heard, default_attack
     from subterfuge.driver.place import place_for
     from subterfuge.threat import Budget, Threat, parse_goal, parse_limit
+    from subterfuge.transforms import parse_transforms
     from subterfuge.victims import load_victim
 
     threat = Threat(parse_goal(goal, target), parse_limit(limit), Budget(queries, gradients, seconds), measure)
     options = _pairs(knobs)
     if by is not None:  # a mistake here is told before anything is loaded
         make_attack(by, options)
+    transforms = parse_transforms(robust) if robust is not None else None
     _check_out(out, clips)
     set_threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
@@ -191,6 +197,7 @@ def attack(
                 control=control,
                 on=on,
                 starts=begin or None,
+                robust=transforms,
                 progress=watch,
                 command=shlex.join(["subterfuge", *sys.argv[1:]]),
                 card=card,

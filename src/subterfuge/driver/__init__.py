@@ -36,12 +36,14 @@ from subterfuge.driver.record import (
     victim_record,
     weighed,
 )
+from subterfuge.driver.robust import Robust
 from subterfuge.driver.search import Search, searched_on
 from subterfuge.errors import AttackError, ClipError, VictimError
 from subterfuge.hearing.compare import Difference, compare
 from subterfuge.oracle import Oracle
 from subterfuge.outcome import Outcome
 from subterfuge.threat import LeastSNR, Maximise, Threat, Unlimited
+from subterfuge.transforms import Transform, parse_transforms
 from subterfuge.victim import Gives, Kind, Victim
 
 LOUDEST_MAXIMISE = LeastSNR(40.0)
@@ -67,6 +69,7 @@ def attack(
     control: int = 20,
     on: Victim | None = None,
     starts: Sequence[Clip | str | Path] | None = None,
+    robust: Sequence[Transform] | str | None = None,
     progress: Callable[[Oracle], None] | None = None,
     command: str | None = None,
     card: str | Path | None = None,
@@ -86,6 +89,8 @@ def attack(
         control: draws of noise that the win is compared with; 0 for none.
         on: what to search on instead of the victim or its twin: a substitute, with the victim's labels and rate. The
             victim itself still judges.
+        robust: transforms that the win must survive, or their names, such as ``mp3=128,gain,shift``; for attacks that
+            ask for gradients and margins only.
         starts: sounds of the wanted class from which a label-only attack may begin; by default the embedded clips.
         progress: called with the oracle a few times a second.
         command: how a user can repeat this, for the record.
@@ -108,6 +113,11 @@ def attack(
     method = make_attack(by) if isinstance(by, str) else by
     searched = on or searched_on(victim, method)
     _check_fit(method, victim, searched, threat)
+    if robust and method.needs is not Gives.GRADIENTS:
+        raise AttackError(
+            f"--robust works with attacks that follow gradients, and {name_of(method)} asks for "
+            f"{method.needs.name.lower()}; use --attack quietest or pgd"
+        )
     wave = _heard(clip, victim.sample_rate, notes)
     clean = torch.from_numpy(wave)[None]
     said = int(victim.decide(clean)[0])
@@ -121,6 +131,10 @@ def attack(
             "use the goal targeted"
         )
     target = None if threat.goal.name == "untargeted" else victim.labels[focus]
+    toughened = None
+    if robust:
+        named = parse_transforms(robust) if isinstance(robust, str) else tuple(robust)
+        toughened = Robust(clip, victim.sample_rate, named, seed, notes.append)
     place = place_for(clip, target, out, force, keep_container, notes.append)
     if searched is victim.twin:
         notes.extend(searched.warnings)
@@ -130,7 +144,7 @@ def attack(
         others = others_of(starts, victim, clean, target, notes.append)
     elif starts:
         notes.append(f"the attack {name_of(method)} begins at the clip: the sounds to start from were not used")
-    search = Search(clip, victim, threat, method, clean, focus, seed, progress, on=on, others=others)
+    search = Search(clip, victim, threat, method, clean, focus, seed, progress, on=on, others=others, robust=toughened)
     with workshop(place) as folder:
         judged: Judged | None
         if already:
@@ -187,6 +201,9 @@ def attack(
             knobs=knobs_of(method),
             limit=limit_text(threat),
             measure=threat.measured_by,
+            robust=None
+            if toughened is None
+            else {"survives": [one.name for one in toughened.transforms], "died_of": search.deaths},
             budget=asdict(threat.budget),
             seed=seed,
             repeatable=not oracle.out_of_time,

@@ -18,6 +18,7 @@ from subterfuge.audio.reading import HOURS_24
 from subterfuge.driver.ears import ear_beside
 from subterfuge.driver.elastic import Elastic
 from subterfuge.driver.judge import Judged, ask
+from subterfuge.driver.robust import Robust
 from subterfuge.errors import AttackError, VictimError
 from subterfuge.oracle import BudgetSpent, Oracle, answer_for, dice
 from subterfuge.oracle.masked import MaskedOracle
@@ -53,7 +54,12 @@ class Search:
         *,
         on: Victim | None = None,
         others: Tensor | None = None,
+        robust: Robust | None = None,
     ) -> None:
+        self.robust = robust
+        """What a win must survive."""
+        self.deaths: list[str] = []
+        """What the last file that won died of."""
         self.clip, self.victim, self.threat, self.method = clip, victim, threat, method
         self.clean, self.focus, self.seed = clean, focus, seed
         self.judgements = 0
@@ -80,6 +86,8 @@ class Search:
             ask_decision=self.jumps or self.endless,
             seeks="margin" if self.endless else method.seeks,
             ear=ear if by_ear else None,
+            views=() if robust is None else robust.views(),
+            softness=self._spread(),
             labels_only=self.labels_only,
             others=others,
             progress=progress,
@@ -110,24 +118,47 @@ class Search:
             judged, start = self._inside(oracle.best[row : row + 1], folder, keep_container, notes)
             if self.labels_only and judged.allowed and not judged.won:
                 judged = self._louder(judged, start, folder, keep_container, notes)
+            judged = self._survivor(judged, notes)
             if judged.won or not judged.allowed or spent or self.endless:
                 break
-            with torch.no_grad():
-                wave = torch.from_numpy(judged.wave)[None]
-                answer = answer_for(self.threat.goal, self.on, wave, labels_only=self.labels_only)
-            if answer is None:
+            margin = self._margin_of(judged)
+            if margin is None:
                 break
-            margin = float(self.threat.goal.margin(answer, torch.tensor([self.focus]))[0])
             short = max(0.0, float(oracle.best_margin[row]) - margin)
             asked = max(float(oracle.needed[row]), float(oracle.best_margin[row]) - needed) + max(needed, 1.5 * short)
             if self.labels_only:  # a label has no margin to widen: other draws may do
                 asked = float(oracle.needed[row])
             if not bool(oracle.open().any()):
                 break
-            notes.append("a win died in the written file: the search went on with a wider margin")
+            where = f"in {', '.join(self.deaths)}" if self.deaths else "in the written file"
+            notes.append(f"a win died {where}: the search went on with a wider margin")
             oracle.raise_bar(row, asked, start[0].clone())
             needed *= 2
         return judged
+
+    def _survivor(self, judged: Judged, notes: list[str]) -> Judged:
+        """Put a file that won through what it must survive; where it dies of one of them it has not won."""
+        self.deaths = []
+        if self.robust is None or not judged.won:
+            return judged
+        self.deaths = self.robust.deaths(judged.clip, self.victim, self.threat, self.focus)
+        if not self.deaths:
+            return judged
+        return replace(judged, verdict=replace(judged.verdict, reached=False))
+
+    def _margin_of(self, judged: Judged) -> float | None:
+        """Give the least margin of a file and of what the world makes of it, as the search sees them."""
+        waves = [torch.from_numpy(judged.wave)[None]]
+        if self.robust is not None:
+            waves += [view(waves[0]) for view in self.robust.views()]
+        margins = []
+        with torch.no_grad():
+            for wave in waves:
+                answer = answer_for(self.threat.goal, self.on, wave, labels_only=self.labels_only)
+                if answer is None:
+                    return None
+                margins.append(float(self.threat.goal.margin(answer, torch.tensor([self.focus]))[0]))
+        return min(margins)
 
     def _heir(self, death: VictimError, folder: Path, keep_container: bool, notes: list[str]) -> Judged:
         """Judge the best win of a search in whose midst the victim died; without one, say what had been spent."""
@@ -137,6 +168,7 @@ class Search:
         if bool(oracle.won[0]):
             try:
                 judged, _ = self._inside(oracle.best[:1], folder, keep_container, notes)
+                judged = self._survivor(judged, notes)
             except VictimError:
                 raise VictimError(f"{death} ({spent}; a win was in hand, but the victim no longer judges)") from death
             if judged.won:
@@ -192,6 +224,10 @@ class Search:
             pairs = [(twin.probabilities(wave), victim.probabilities(wave)) for wave in waves]
         gaps = [float((mine - true).abs().max()) for mine, true in pairs if mine is not None and true is not None]
         return max(gaps) if gaps else None
+
+    def _spread(self) -> float:
+        """Say how far from the worst view another still counts: a part of what the scores differ by."""
+        return max(1e-9, 20 * self._first_margin())
 
     def _first_margin(self) -> float:
         with torch.no_grad():

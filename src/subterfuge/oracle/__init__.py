@@ -20,6 +20,7 @@ from subterfuge.oracle.admitting import passband, rounded_inside
 from subterfuge.oracle.asking import answer_for, slope_of
 from subterfuge.oracle.chance import dice
 from subterfuge.oracle.step import Step
+from subterfuge.oracle.views import View, Worst
 from subterfuge.threat import Goal, Threat, Unlimited, log_odds
 from subterfuge.victim import Kind, Victim
 
@@ -61,6 +62,9 @@ class Oracle:
         ask_decision: count as a win only what the victim also decides for the goal, because its decision does not
             follow from its scores (a calibrated vote, say).
         seeks: what makes one win better than another: a smaller change (``quiet``) or a larger margin (``margin``).
+        views: what the world makes of sounds; a win must be one through each of them, and a margin is the least. Such
+            a search asks for margins and gradients only.
+        softness: how far from the least margin a view still counts for the slope.
         ear: measures changes by their noise-to-mask ratio, and not by their energy.
         labels_only: let the attack see labels, whatever more the victim gives: margins are then 1 or -1.
         others: other sounds of the clips' length, from which an attack may start, shape (M, T).
@@ -80,6 +84,8 @@ class Oracle:
         ask_decision: bool = False,
         seeks: Seeks = "quiet",
         ear: Ear | None = None,
+        views: Sequence[View] = (),
+        softness: float = 1.0,
         labels_only: bool = False,
         others: Tensor | None = None,
         progress: Callable[[Oracle], None] | None = None,
@@ -94,6 +100,8 @@ class Oracle:
         self._grid = torch.tensor(list(grid or [0.0] * rows), dtype=clean.dtype, device=clean.device)[:, None]
         self._ask_decision = ask_decision
         self._ear = ear
+        self._worst = Worst(views, softness) if views else None
+        self._cost = 1 + len(views)
         self._band = None if cutoff_hz is None else passband(clean.shape[-1], victim.sample_rate, cutoff_hz).to(clean)
         self._labels_only = labels_only
         timed = threat.budget.seconds is not None
@@ -196,8 +204,10 @@ class Oracle:
         if budget.seconds is not None and self.seconds >= budget.seconds:
             self.out_of_time = True
             return torch.zeros(self.rows, dtype=torch.bool)
-        queries = torch.tensor(self.queries) < (math.inf if budget.queries is None else budget.queries)
-        return queries & (torch.tensor(self.gradients) < (math.inf if budget.gradients is None else budget.gradients))
+        last_query, last_gradient = (
+            math.inf if most is None else most - self._cost for most in (budget.queries, budget.gradients)
+        )
+        return (torch.tensor(self.queries) <= last_query) & (torch.tensor(self.gradients) <= last_gradient)
 
     def project(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
         """Give the nearest changes inside the band and the limit, shape (n, T), not yet on the file's grid."""
@@ -242,8 +252,9 @@ class Oracle:
             with torch.no_grad():
                 admitted = self.admit(full[chosen], chosen)
                 wave = self._clean[chosen] + admitted
-                answer = self._answer(wave)
-                margin = self._plain(self._threat.goal.margin(answer, self._focus[chosen]).double())
+                answer, margin, _ = self._seen(wave, chosen, pull=False)
+                self._also(self.queries, chosen)
+                margin = self._plain(margin)
                 said = self._said(wave, answer, margin, chosen)
             self._remember(admitted, margin, chosen, said)
         return self._last.clone() if rows is None else self._last[rows]
@@ -302,6 +313,8 @@ class Oracle:
 
     def _asked(self, deltas: Tensor, row: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Ask about changes, some at a time; give waves, answers and margins of each part."""
+        if self._worst is not None:
+            raise ValueError("a search through views asks for margins and gradients only")
         where = torch.tensor([row])
         for first in range(0, len(deltas), self._at_once):
             if first and not bool(self.open()[row]):  # what has been answered is given, not lost to an exception
@@ -341,14 +354,33 @@ class Oracle:
             full = self._full(delta, rows)
             admitted = self.admit(full[chosen].detach(), chosen)
             wave = (self._clean[chosen] + admitted).requires_grad_()
-            answer, focus, goal = self._answer(wave), self._focus[chosen], self._threat.goal
-            margin = goal.margin(answer, focus).double()
-            slope = slope_of(goal.pull(answer, focus).double() if pull else margin, wave)
+            answer, margin, hill = self._seen(wave, chosen, pull=pull)
+            self._also(self.gradients, chosen)
+            slope = slope_of(hill, wave)
             said = self._said(wave.detach(), answer.detach(), margin.detach(), chosen)
             self._remember(admitted, margin.detach(), chosen, said)
             slopes[chosen] = self._in_band(slope.to(slopes.dtype))
         pick = slice(None) if rows is None else rows
         return self._last[pick].clone(), slopes[pick]
+
+    def _seen(self, wave: Tensor, rows: Tensor, *, pull: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Give answers, margins and hills of sounds, the margins the least through every view."""
+        goal, focus = self._threat.goal, self._focus[rows]
+        answers = []
+
+        def ask(heard: Tensor) -> tuple[Tensor, Tensor]:
+            answers.append(self._answer(heard))
+            margin = goal.margin(answers[-1], focus).double()
+            return margin, goal.pull(answers[-1], focus).double() if pull else margin
+
+        margin, hill = ask(wave) if self._worst is None else self._worst(ask, wave, self.needed[rows])
+        return answers[0], margin, hill
+
+    def _also(self, count: list[int], rows: Tensor) -> None:
+        """Count what was asked through views."""
+        if self._worst is not None:
+            for row in rows.tolist():
+                count[row] += self._worst.asked - 1
 
     def unmoved(self, row: int) -> bool:
         """Say whether every one of ten or more answers about a row came to the same margin."""
