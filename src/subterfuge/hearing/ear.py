@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.dsp.lapped import lapped, unlapped
+from subterfuge.hearing._cells_back import nearest_wave
 from subterfuge.hearing._masking_tables import bark
 from subterfuge.hearing.masking import cells, frame_size, masking_threshold
 
@@ -44,8 +45,9 @@ class Ear:
 
     @classmethod
     def beside(cls, clean: Tensor, sample_rate: int, *, full_scale_db: float = 96.0) -> Ear:
-        """Listen beside clips (N, T)."""
-        return cls(clean, masking_threshold(clean, sample_rate, full_scale_db=full_scale_db), sample_rate)
+        """Listen beside clips (N, T), to each by itself: in a batch a threshold's last bits depend on the others."""
+        each = [masking_threshold(one[None], sample_rate, full_scale_db=full_scale_db) for one in clean]
+        return cls(clean, torch.cat(each), sample_rate)
 
     def of(self, rows: Tensor | slice) -> Ear:
         """Give the ear beside some of the clips."""
@@ -56,13 +58,11 @@ class Ear:
 
     def ratios(self, change: Tensor) -> Tensor:
         """Give the noise-to-mask ratio of every cell as a ratio of powers, shape (N, F, frames), of changes (N, T)."""
-        heard = torch.view_as_real(cells(change, self.sample_rate)).square().sum(-1)
-        ratio: Tensor = heard / self.threshold
-        return ratio
+        return self._loudness(change) / self.threshold
 
     def length_of(self, change: Tensor) -> Tensor:
         """Give the root of the weighed noise-to-mask ratio in the units of `masked`'s lengths, shape (N,)."""
-        weighed = (self.ratios(change) * self._band[:, None]).sum((-2, -1))
+        weighed = (self.ratios(change).sum(-1) * self._band).sum(-1)
         return (weighed / _gain(self.size)).sqrt() / self._unit
 
     def masked(self, change: Tensor) -> Tensor:
@@ -100,34 +100,32 @@ class Ear:
         Alternating projections: cells that are too loud are brought down, and the change that comes nearest to the
         cells is taken. What then is too loud still is brought down by a gain over time.
         """
+        if not len(change):
+            return change
         root = (self.threshold * 10 ** (-margin_db / 10)).sqrt()
-        most = (root - spare).clamp_min(1e-3 * root).square()
-        window = torch.hann_window(self.size, device=change.device, dtype=change.dtype)
+        most = torch.maximum(root - spare, 1e-3 * root).square()
         for _ in range(rounds):
             spectrum = cells(change, self.sample_rate)
-            over = torch.view_as_real(spectrum).square().sum(-1) / most
+            over = _power(spectrum) / most
             loud = over.amax((-2, -1)) > 1
             if not bool(loud.any()):
                 return change
-            factor = (NEAR / over.clamp_min(1e-30).sqrt()).clamp_max(1)
-            spectrum = torch.where((over > NEAR**2), spectrum * factor, spectrum)
-            back = torch.istft(spectrum, self.size, self.size // 4, window=window, length=self.length)
-            change = torch.where(loud[:, None], back * (self.size / 4), change)
+            factor = (NEAR * over.clamp_min(1e-30).rsqrt()).clamp_max(1)
+            change = torch.where(loud[:, None], self._nearest(spectrum * factor), change)
         return self._ducked(change, most)
 
     def edge(self, slope: Tensor, margin_db: float) -> Tensor:
         """Give the change whose every cell has the phase of the slope's (N, T) and the loudness that is allowed."""
-        spectrum = cells(slope, self.sample_rate)
-        root = (self.threshold * 10 ** (-margin_db / 10)).sqrt()
-        flat = torch.polar(root, spectrum.angle())
-        window = torch.hann_window(self.size, device=slope.device, dtype=slope.dtype)
-        back = torch.istft(flat, self.size, self.size // 4, window=window, length=self.length) * (self.size / 4)
-        return self.held(back, margin_db)
+        if not len(slope):
+            return slope
+        spectrum = cells(slope / slope.abs().amax(-1, keepdim=True).clamp_min(1e-30), self.sample_rate)
+        allowed = (self.threshold * 10 ** (-margin_db / 10)).sqrt()
+        return self.held(self._nearest(spectrum * (allowed / spectrum.abs().clamp_min(1e-30))), margin_db)
 
     def _ducked(self, change: Tensor, most: Tensor) -> Tensor:
         """Turn changes down where a frame holds a cell above `most`, and then all over by what is left."""
         hop = self.size // 4
-        over = (torch.view_as_real(cells(change, self.sample_rate)).square().sum(-1) / most).amax(-2)
+        over = (self._loudness(change) / most).amax(-2)
         gain = over.clamp_min(1).rsqrt()  # (N, frames)
         reach = torch.nn.functional.pad(gain[:, None], (2, 2), value=1.0)
         least = -torch.nn.functional.max_pool1d(-reach, 5, stride=1)  # frames centred within a frame's half
@@ -136,11 +134,24 @@ class Ear:
         )
         smooth = torch.nn.functional.pad(smooth, (0, hop), mode="replicate")[:, 0, : change.shape[-1]]
         change = change * smooth
-        over = (torch.view_as_real(cells(change, self.sample_rate)).square().sum(-1) / most).amax((-2, -1))
+        over = (self._loudness(change) / most).amax((-2, -1))
         return change * over.clamp_min(1).rsqrt()[:, None] * torch.where(over > 1, 0.9999, 1.0)[:, None]
+
+    def _loudness(self, change: Tensor) -> Tensor:
+        if not len(change):  # some FFTs refuse to transform nothing
+            return torch.zeros_like(self.threshold[:0])
+        return _power(cells(change, self.sample_rate))
+
+    def _nearest(self, spectrum: Tensor) -> Tensor:
+        return nearest_wave(spectrum, self.size, self.length)
 
     def _scaled(self, wave: Tensor, weight: Tensor) -> Tensor:
         return unlapped(lapped(wave, self.size // 2) * weight, wave.shape[-1])
+
+
+def _power(spectrum: Tensor) -> Tensor:
+    power: Tensor = spectrum.real.square() + spectrum.imag.square()
+    return power
 
 
 def lines_per_bark(size: int, sample_rate: int) -> Tensor:
