@@ -2,9 +2,9 @@
 
 Why a noise-to-mask ratio is good at -15 dB and not at 0: the threshold is that of one cell, and a critical band holds
 up to some thirty of them. The standard lets all noise of a subband (32 cells at 44.1 kHz, which is 15 dB) come to what
-we grant each cell. Measured on four clips of music, noise of the threshold's shape (threshold in quiet left out) has a
-zimtohrli MOS of 2.9 .. 3.3 at 0 dB and 4.6 .. 4.8 at -15; MP3 has -20 and 4.95. Nor does the mean see what is taken
-away: digital silence in place of a trumpet clip has -5.5 dB, with 6 % of the cells above the threshold.
+we grant each cell. Measured on four clips of music: noise of the threshold's shape has a zimtohrli MOS of 3.1 .. 3.5 at
+0 dB, 4.2 .. 4.6 at -10 and 4.8 .. 4.9 at -15; MP3 has -19 .. -22 dB and 4.9. Nor does the mean see what is taken away:
+digital silence in place of the sound has -5.5 .. -7.4 dB, with 4 .. 6 % of the cells above the threshold, and MOS 2.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ METRICS: dict[str, Metric] = {
     "changed_share": Metric("samples changed", "of all, 0 .. 1", "less", "by how much"),
     "level_difference_lu": Metric("loudness of the sound", "LU, after - before", "0", "all but loudness"),
     "nmr_db": Metric("noise to mask, mean", "dB", "-15 or less", f"which cells; in which channel; {_MASK_BLIND}"),
-    "nmr_worst_frame_db": Metric("noise to mask, worst frame", "dB", "-10 or less", f"how long; {_MASK_BLIND}"),
+    "nmr_worst_frame_db": Metric("noise to mask, worst frame", "dB", "-5 or less", f"how long; {_MASK_BLIND}"),
     "share_above_threshold": Metric("cells above threshold", "of all, 0 .. 1", "0", f"by how much; {_MASK_BLIND}"),
     "nmr_worst_channel_db": Metric(
         "noise to mask, worst channel", "dB", "-15 or less", f"the other ear; {_MASK_BLIND}"
