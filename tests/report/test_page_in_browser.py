@@ -219,6 +219,14 @@ def test_where_the_browser_refuses_the_rate_it_is_said_and_played_all_the_same(
     assert run["playback_rates"] == {"0": rate}
 
 
+def test_a_sound_that_the_browser_cannot_play_ends_the_test_with_a_word(browser: Browser, tmp_path: Path) -> None:
+    browser.open(write_page(tmp_path, [sounds(21, rate=2000)]))
+    browser.click("#begin button")
+    assert browser.text("#broken").startswith("This failed, so do not go on: ")
+    assert "2000" in browser.text("#broken")
+    assert browser.driver.get_log("browser")  # which is read, so that nobody else wonders
+
+
 def test_the_louder_sound_is_lowered_and_it_is_said(browser: Browser, tmp_path: Path) -> None:
     from subterfuge.audio import Clip
     from subterfuge.report.pairs import pair_of

@@ -87,6 +87,12 @@ def test_two_sounds_that_cannot_be_compared_honestly_are_refused(first: Clip, se
         pair_of(first, second)
 
 
+def test_a_rate_that_not_every_browser_plays_is_told() -> None:
+    assert pair_of(clip(wave()), clip(wave(3))).notes[:1] != ("Not every browser plays 8000 Hz",)
+    told = pair_of(clip(wave(), 192_000), clip(wave(3), 192_000)).notes
+    assert told[0] == "Not every browser plays 192000 Hz; all play 8000 to 96000 Hz."
+
+
 def test_a_pair_says_of_which_sounds_it_is() -> None:
     pair = sounds(3)
     assert pair.clip_sha256 == Clip.of(pair.clip.astype(float), RATE).fingerprint

@@ -21,6 +21,8 @@ AUDIBLE_DB = 0.1
 """Difference in loudness from which on the louder sound is lowered."""
 CUT_SECONDS = 0.1
 """Most that may be cut off to bring sounds of different lengths, as encoders leave them, into step."""
+RATES = 8000, 96000
+"""In Hz, from and to, that every browser must be able to play (Web Audio API, section 1.1)."""
 ALIKE = 0.9
 """Least correlation of sounds of different lengths that are still one sound twice."""
 
@@ -101,6 +103,9 @@ def pair_of(clip: Clip, file: Clip, *, goal: str = "") -> Pair:
             f"{file.name} holds the very samples of its clip {clip.name}, so there is no difference to hear; give the "
             "outcome of an attack that changed something"
         )
+    low, high = RATES
+    if not low <= clip.sample_rate <= high:
+        notes.append(f"Not every browser plays {clip.sample_rate} Hz; all play {low} to {high} Hz.")
     louder = _louder_db(before, after, clip.sample_rate)
     if abs(louder) > AUDIBLE_DB:
         which = "B, the changed sound, was" if louder > 0 else "A, the original, was"

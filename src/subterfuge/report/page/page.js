@@ -357,7 +357,7 @@ function runTest() {
     const key = event.key.toLowerCase();
     const own = { BUTTON: [" ", "enter"], SUMMARY: [" ", "enter"] }[event.target.tagName] ?? [];
     const slides = event.target.type === "range" && key.startsWith("arrow");
-    const picks = event.target.type === "radio" && key.startsWith("arrow");
+    const picks = event.target.type === "radio" && (key.startsWith("arrow") || (key === " " && !event.target.checked));
     if (!Object.hasOwn(keys, key) || own.includes(key) || slides || picks) return;
     event.preventDefault();
     if (!event.repeat || key.startsWith("arrow")) keys[key]();
@@ -382,7 +382,10 @@ function runTest() {
     event.preventDefault();
     begin(newRun(), false);
   };
-  $("#again").onclick = intro;
+  $("#again").onclick = () => {
+    $("#listener").value = ""; // it may be somebody else's turn
+    intro();
+  };
   const name = () => `listening-${test.id.slice(0, 8)}-${new Date().toISOString().slice(0, 10)}`;
   for (const button of document.querySelectorAll("button.json")) {
     button.onclick = () => {
@@ -401,9 +404,8 @@ function runTest() {
   follow();
 }
 
-try {
-  runTest();
-} catch (error) {
+window.addEventListener("error", ({ message }) => {
   $("#broken").hidden = false;
-  $("#broken").textContent = `This browser cannot run the test: ${error.message}. A recent Firefox, Chromium or Safari can.`;
-}
+  $("#broken").textContent = `This failed, so do not go on: ${message} A recent Chromium, Firefox or Safari should do better.`;
+});
+runTest();

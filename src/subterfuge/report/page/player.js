@@ -35,6 +35,7 @@ function openContext(sampleRate) {
 
 function makePlayer(sampleRate) {
   const context = openContext(sampleRate);
+  context.createBuffer(1, 1, sampleRate); // throws, and at once, where sounds of this rate cannot be played at all
   const output = context.createGain();
   output.connect(context.destination);
   let sounds = []; // each an array of channels
