@@ -3,6 +3,11 @@
     python bench/study.py STUDY rows                 # the study's seven rows
     python bench/study.py STUDY confident            # the same at P >= 0.9
     python bench/study.py STUDY pairs --jobs 2       # every class but the predicted one, four clips, two models
+    python bench/study.py STUDY rows --limit masking                            # no cell above the masking threshold
+    python bench/study.py STUDY rows --limit masking --attack substitute        # the same from scores alone
+    python bench/study.py STUDY rows --measure nmr --robust mp3=128,gain,shift,resample=22050
+
+Changes are measured by their energy (--measure snr) unless a limit or an option says otherwise.
 
 STUDY is the folder that `subterfuge data seed-study` fills. Results go to bench/out, unless --keep none.
 """
@@ -31,18 +36,20 @@ PROTOTYPE_DB = [46.7, 47.2, 53.5, 43.8, 56.0, 34.9, 57.0]
 CLIPS = ("flu", "tru", "cel", "voi")
 
 
-def job(study: str, model: str, source: str, target: str, goal: str | None, attack: str, seed: int) -> dict[str, Any]:
+def job(model: str, source: str, target: str, goal: str | None, args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from subterfuge.driver import attack as run
-    from subterfuge.threat import Threat, parse_goal
+    from subterfuge.threat import Budget, Threat, parse_goal, parse_limit
     from subterfuge.victims import load_victim
 
     torch.set_num_threads(1)
-    victim = load_victim(Path(study) / f"{model}.toml")
-    clip = next(path for path in sorted((Path(study) / "clips").iterdir()) if f"[{source}]" in path.name)
+    victim = load_victim(Path(args.study) / f"{model}.toml")
+    clip = next(path for path in sorted((Path(args.study) / "clips").iterdir()) if f"[{source}]" in path.name)
     with tempfile.TemporaryDirectory() as folder:
-        outcome = run(clip, victim, Threat(parse_goal(goal, target)), seed, by=attack, out=f"{folder}/")
+        measure = args.measure or (None if args.limit else "snr")
+        threat = Threat(parse_goal(goal, target), parse_limit(args.limit), Budget(args.queries), measure)
+        outcome = run(clip, victim, threat, args.seed, by=args.attack, out=f"{folder}/", robust=args.robust)
     record = outcome.as_json()
     record.pop("history")
     return {"model": model, "source": source, **record}
@@ -54,6 +61,10 @@ def main() -> None:
     parser.add_argument("what", choices=["rows", "confident", "pairs"])
     parser.add_argument("--models", nargs="+", default=None)
     parser.add_argument("--attack", default="quietest")
+    parser.add_argument("--limit", help="as masking, or snr=40")
+    parser.add_argument("--measure", choices=["snr", "nmr"])
+    parser.add_argument("--robust", help="as mp3=128,gain,shift")
+    parser.add_argument("--queries", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=None, help="as flu-tru")
@@ -68,11 +79,7 @@ def main() -> None:
     began = time.monotonic()
     records = []
     with ProcessPoolExecutor(args.jobs) as pool:
-        futures = [
-            pool.submit(job, args.study, model, source, target, goal, args.attack, args.seed)
-            for model in models
-            for source, target in pairs
-        ]
+        futures = [pool.submit(job, model, source, target, goal, args) for model in models for source, target in pairs]
         for future in futures:
             one = future.result()
             if one["already"]:
@@ -81,12 +88,13 @@ def main() -> None:
             number = len(records)
             snr = "" if one["snr_db"] is None or not one["won"] else f"{one['snr_db']:6.2f} dB"
             p = "" if one["probability"] is None else f"P {one['probability']:.3f}"
-            mos = "" if one["zimtohrli_mos"] is None else f"MOS {one['zimtohrli_mos']:.2f}"
+            mos = "" if one["zimtohrli_mos"] is None else f"MOS {one['zimtohrli_mos']:.3f}"
+            mask = "" if one["nmr_db"] is None else f"NMR {one['nmr_db']:.1f} above {one['share_above_threshold']:.4%}"
             control = one["control"] or {}
             print(
                 f"{number:3} {one['model']:6} {one['source']}->{one['target']} "
                 f"{'won ' if one['won'] else 'LOST'} {snr:9} "
-                f"says {one['predicted']} {p} {mos} gradients {one['gradients']} files {one['judgements']} "
+                f"says {one['predicted']} {p} {mos} {mask} queries {one['queries']} gradients {one['gradients']} files {one['judgements']} "
                 f"{one['seconds']:.0f} s noise {control.get('same_level_and_spectrum', {}).get('hits')} "
                 f"white {control.get('white_noise_snr_db')}",
                 flush=True,
@@ -98,10 +106,11 @@ def main() -> None:
         print(
             f"{model}: {len(won)} of {len(mine)} won; "
             f"SNR median {statistics.median(levels):.1f}, worst {levels[0]:.1f} dB; "
-            f"MOS median {statistics.median(one['zimtohrli_mos'] for one in won):.2f}; "
+            f"MOS median {statistics.median(one['zimtohrli_mos'] for one in won):.3f}, "
+            f"worst {min(one['zimtohrli_mos'] for one in won):.3f}; "
             f"median {statistics.median(one['seconds'] for one in mine):.0f} s a clip"
         )
-    if args.what == "rows" and not args.only:
+    if args.what == "rows" and not args.only and records[0]["measure"] == "snr":
         gains = [one["snr_db"] - level for one, level in zip(records, PROTOTYPE_DB, strict=False)]
         print("over the prototype:", " ".join(f"{gain:+.1f}" for gain in gains), "dB")
     print(f"{time.monotonic() - began:.0f} s in all")

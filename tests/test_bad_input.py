@@ -219,7 +219,7 @@ def test_low_and_high_rates_and_six_channels_work(
         (["--limit", "snr=500"], ["snr=500", "between -60 and 150"]),
         (["--limit", "peak=0"], ["peak=0", "above 0"]),
         (["--limit", "peak=nan"], ["peak=nan", "a number was expected"]),
-        (["--limit", "loudness=3"], ["limit 'loudness' is not known", "snr=40 or peak=0.001"]),
+        (["--limit", "loudness=3"], ["limit 'loudness' is not known", "snr=40, peak=0.001 or masking"]),
         (["--queries", "0"], ["0 queries", "above 0"]),
         (["--gradients", "-5"], ["-5 gradients", "above 0"]),
         (["--seconds", "nan"], ["nan seconds", "above 0"]),
@@ -319,10 +319,11 @@ def test_a_rate_to_compare_at_that_is_absurd_is_refused(tmp_path: Path, out: Pat
     assert "--rate 3: a rate from 1000 to 384000 Hz" in refused(out, "diff", path, path, "--rate", "3")
 
 
-def test_sounds_of_two_lengths_are_not_compared(tmp_path: Path, out: Path) -> None:
-    pair = clip(tmp_path / "a.wav"), clip(tmp_path / "b.wav", seconds=0.5)
-    said = refused(out, "diff", *pair)
-    assert "a has 3200 samples at 8000 Hz and b has 4000" in said
+def test_sounds_of_two_lengths_that_are_no_versions_of_one_another_are_not_compared(tmp_path: Path, out: Path) -> None:
+    other = tmp_path / "b.wav"
+    soundfile.write(other, np.random.default_rng(1).normal(size=4000) * 0.1, 8000)
+    said = refused(out, "diff", clip(tmp_path / "a.wav"), other)
+    assert "3200" in said and "4000" in said
 
 
 # cards

@@ -29,6 +29,8 @@ ROUNDS = 10
 """Most searches for one clip."""
 LOUDER = (1.01, 1.03, 1.1, 1.25)
 """Factors of a change whose file lost, where labels alone are seen and no wider margin can be asked for."""
+NEAR_WORST = 20.0
+"""How far from the worst view another still counts for the slope, in first margins."""
 SMALLER = 4
 """Most further files of one search, each smaller, where rounding takes the file beyond the limit."""
 
@@ -87,7 +89,7 @@ class Search:
             seeks="margin" if self.endless else method.seeks,
             ear=ear if by_ear else None,
             views=() if robust is None else robust.views(),
-            softness=self._spread(),
+            softness=1.0 if robust is None else max(1e-9, NEAR_WORST * self._first_margin()),
             labels_only=self.labels_only,
             others=others,
             progress=progress,
@@ -224,10 +226,6 @@ class Search:
             pairs = [(twin.probabilities(wave), victim.probabilities(wave)) for wave in waves]
         gaps = [float((mine - true).abs().max()) for mine, true in pairs if mine is not None and true is not None]
         return max(gaps) if gaps else None
-
-    def _spread(self) -> float:
-        """Say how far from the worst view another still counts: a part of what the scores differ by."""
-        return max(1e-9, 20 * self._first_margin())
 
     def _first_margin(self) -> float:
         with torch.no_grad():

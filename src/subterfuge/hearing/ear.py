@@ -125,7 +125,7 @@ class Ear:
             return slope
         spectrum = cells(slope / slope.abs().amax(-1, keepdim=True).clamp_min(1e-30), self.sample_rate)
         allowed = (self.threshold * 10 ** (-margin_db / 10)).sqrt()
-        return self.held(self._nearest(spectrum * (allowed / spectrum.abs().clamp_min(1e-30))), margin_db)
+        return self.held(self._nearest(spectrum * (allowed / spectrum.abs().clamp_min(1e-12))), margin_db)
 
     def _ducked(self, change: Tensor, most: Tensor) -> Tensor:
         """Turn changes down where a frame holds a cell above `most`, and then all over by what is left."""

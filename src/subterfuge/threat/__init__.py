@@ -83,5 +83,5 @@ class Threat:
 
     @property
     def measured_by(self) -> Measure:
-        """The measure: the one that was named, or else that of the limit."""
-        return self.measure or ("nmr" if self.limit.name == "masking" else "snr")
+        """The measure: the one that was named, or else the limit's own, and without a limit how audible a change is."""
+        return self.measure or ("nmr" if self.limit.name in ("none", "masking") else "snr")
