@@ -94,7 +94,8 @@ def main() -> None:
             print(
                 f"{number:3} {one['model']:6} {one['source']}->{one['target']} "
                 f"{'won ' if one['won'] else 'LOST'} {snr:9} "
-                f"says {one['predicted']} {p} {mos} {mask} queries {one['queries']} gradients {one['gradients']} files {one['judgements']} "
+                f"says {one['predicted']} {p} {mos} {mask} "
+                f"queries {one['queries']} gradients {one['gradients']} files {one['judgements']} "
                 f"{one['seconds']:.0f} s noise {control.get('same_level_and_spectrum', {}).get('hits')} "
                 f"white {control.get('white_noise_snr_db')}",
                 flush=True,
