@@ -118,7 +118,18 @@ def test_it_uses_no_more_threads_than_torch_and_gives_them_back() -> None:
     with visqol._threads(1):
         assert numba.get_num_threads() == 1
     assert numba.get_num_threads() == before
-    assert torch.get_num_threads() >= 1
+
+
+@needs_visqol
+@pytest.mark.parametrize("threads", [1, 2])
+def test_torch_has_as_many_threads_after_it_as_before(threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        visqol_mos(chord(), chord() + noise(48000) * 0.01, 48000)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_two_sounds_of_unlike_length_are_refused() -> None:

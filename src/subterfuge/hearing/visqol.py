@@ -98,6 +98,7 @@ def _threads(most: int) -> Iterator[None]:
         yield
     finally:
         numba.set_num_threads(before)
+        torch.set_num_threads(most)  # where both share OpenMP, numba's word binds torch too
 
 
 @cache
