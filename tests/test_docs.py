@@ -95,7 +95,7 @@ def test_the_readme_lists_no_command_and_no_option_that_is_gone() -> None:
     listed = set(re.findall(r"^subterfuge ([a-z-]+(?: [a-z][a-z-]*)*)", listing, flags=re.MULTILINE))
     assert listed == set(commands(cli))
     for name, command in commands(cli).items():
-        options = {option for one in command.params for option in one.opts}
+        options = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
         assert set(re.findall(r"(?<![\w-])--[a-z-]+", section_of_command(name))) <= options
 
 
