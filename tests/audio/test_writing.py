@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from subterfuge.audio import Clip
+from subterfuge.audio.place import check_target
 from subterfuge.audio.writing import encode
 from subterfuge.errors import OutputError
 
@@ -287,3 +288,11 @@ def test_integers_are_scaled_by_the_full_32768() -> None:
     top = Clip.of(np.array([1.0, -1.0, 2**-15] * 20), 44100)
     body = np.frombuffer(encode(top, top.container())[44:], dtype="<i2")
     assert body[:3].tolist() == [32767, -32768, 1]
+
+
+def test_a_device_or_a_pipe_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match="is a device, pipe or socket"):
+        check_target(pipe, None, force=True)
+    assert pipe.is_fifo()
