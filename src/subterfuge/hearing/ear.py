@@ -120,12 +120,20 @@ class Ear:
         return self._ducked(change, most)
 
     def edge(self, slope: Tensor, margin_db: float) -> Tensor:
-        """Give the change whose every cell has the phase of the slope's (N, T) and the loudness that is allowed."""
+        """Give the change whose every cell has the phase of the slope's (N, T) and the loudness that is allowed.
+
+        Where holding it down leaves it a smaller gain along the slope than the slope itself has, as loud as is allowed
+        (beside a steady tone, say), that is given.
+        """
         if not len(slope):
             return slope
-        spectrum = cells(slope / slope.abs().amax(-1, keepdim=True).clamp_min(1e-30), self.sample_rate)
+        unit = slope / slope.abs().amax(-1, keepdim=True).clamp_min(1e-30)
+        spectrum = cells(unit, self.sample_rate)
         allowed = (self.threshold * 10 ** (-margin_db / 10)).sqrt()
-        return self.held(self._nearest(spectrum * (allowed / spectrum.abs().clamp_min(1e-12))), margin_db)
+        heard = _power(spectrum).sqrt()
+        full = self.held(self._nearest(spectrum * (allowed / heard.clamp_min(1e-12))), margin_db)
+        plain = unit * (0.9999 / (heard / allowed).amax((-2, -1)).clamp_min(1e-30))[:, None]
+        return torch.where(((full - plain) * unit).sum(-1, keepdim=True) > 0, full, plain)
 
     def _ducked(self, change: Tensor, most: Tensor) -> Tensor:
         """Turn changes down where a frame holds a cell above `most`, and then all over by what is left."""
