@@ -58,7 +58,7 @@ def job(study: str, attack: str, row: int, seed: int, queries: int, folder: str,
     victim = load_victim(Path(study) / "tuned.toml")
     on = victim.twin if quick else victim
     clip = next(path for path in sorted((Path(study) / "clips").iterdir()) if f"[{source}]" in path.name)
-    threat = Threat(Targeted(target), budget=Budget(queries=queries), measure="snr")
+    threat = Threat(Targeted(target), budget=Budget(queries=queries))
     with tempfile.TemporaryDirectory() as made:
         outcome = run(clip, victim, threat, seed, by=make_attack(attack), out=f"{made}/", on=on)
         controls = control(outcome.as_json(), victim, draws=CONTROLS).as_json() if outcome.won else None

@@ -7,8 +7,6 @@
     python bench/study.py STUDY rows --limit masking --attack substitute        # the same from scores alone
     python bench/study.py STUDY rows --measure nmr --robust mp3=128,gain,shift,resample=22050
 
-Changes are measured by their energy (--measure snr) unless a limit or an option says otherwise.
-
 STUDY is the folder that `subterfuge data seed-study` fills. Results go to bench/out, unless --keep none.
 """
 
@@ -47,8 +45,7 @@ def job(model: str, source: str, target: str, goal: str | None, args: argparse.N
     victim = load_victim(Path(args.study) / f"{model}.toml")
     clip = next(path for path in sorted((Path(args.study) / "clips").iterdir()) if f"[{source}]" in path.name)
     with tempfile.TemporaryDirectory() as folder:
-        measure = args.measure or (None if args.limit else "snr")
-        threat = Threat(parse_goal(goal, target), parse_limit(args.limit), Budget(args.queries), measure)
+        threat = Threat(parse_goal(goal, target), parse_limit(args.limit), Budget(args.queries), args.measure)
         outcome = run(clip, victim, threat, args.seed, by=args.attack, out=f"{folder}/", robust=args.robust)
     record = outcome.as_json()
     record.pop("history")

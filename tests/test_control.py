@@ -38,7 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     victim = load_victim(card(folder / "cards"))
     for name in ("scores", "label", "uncertain"):
         card(folder / "cards", name)
-    threat = Threat(Targeted("high"), measure="snr")
+    threat = Threat(Targeted("high"))
     outcome = attack(clip(folder / "a.wav"), victim, threat, by=BY, out=folder / "a-to-high.wav", control=0)
     assert outcome.won
     return folder
@@ -248,7 +248,7 @@ def test_every_kind_of_victim_can_be_asked(won: Path, name: str, measure: str, c
 
 def test_an_untargeted_attack_is_measured_by_what_it_left(tmp_path: Path, bands: Victim) -> None:
     path = clip(tmp_path / "u.wav")
-    attack(path, bands, Threat(Untargeted(), measure="snr"), by=BY, out=tmp_path / "o.wav", control=0)
+    attack(path, bands, Threat(Untargeted()), by=BY, out=tmp_path / "o.wav", control=0)
     found = control(tmp_path / "o.wav", bands, draws=19)
     assert (found.focus, found.measure) == ("low", "probability of not low")
     assert found.clean.value == pytest.approx(1 - chances(heard(path))[0], rel=1e-4)

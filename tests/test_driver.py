@@ -49,7 +49,7 @@ ROOT = Path(__file__).resolve().parent.parent
 QUICK = Quietest(starts=(math.inf,), even=0, climb=100, resort=1, race=(20, 20), keep=(1,))
 NOISY = replace(QUICK, starts=(30.0,))
 SHORT = PGD(steps=30, starts=1)
-HIGH = Threat(Targeted("high"), measure="snr")
+HIGH = Threat(Targeted("high"))
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def run(
     how = {"gives": "scores", **how}
     limit = how.pop("limit", None)
     victim = PythonVictim.of(function, labels=LABELS, sample_rate=RATE, **how)
-    threat = Threat(Targeted("high"), budget=Budget(queries=queries), measure="snr")
+    threat = Threat(Targeted("high"), budget=Budget(queries=queries))
     threat = threat if limit is None else Threat(Targeted("high"), LeastSNR(limit), Budget(queries=queries))
     sound = clip(tmp_path / "a.wav")
     return attack(sound, victim, threat, by=by, out=f"{tmp_path}/out/", control=0)

@@ -101,7 +101,7 @@ def cli() -> None:
 @click.option(
     "--measure",
     type=click.Choice(["snr", "nmr"]),
-    help="By what a change is small: how audible it is (nmr), or its energy (snr; default with --limit snr or peak).",
+    help="By what a change is small: its energy (snr), or how audible it is (nmr; default with --limit masking).",
 )
 @click.option(
     "--robust", metavar="LIST", help="What the win must survive, as mp3=128,gain,shift (see `subterfuge transforms`)."

@@ -30,7 +30,7 @@ class Watch:
     def __call__(self, oracle: Oracle) -> None:
         """Tell where a search stands."""
         won = bool(oracle.won[0])
-        state = f"wins at {float(oracle.snr_db(oracle.best)[0]):.1f} dB" if won else "no win yet"
+        state = f"wins at {oracle.shown(0)}" if won else "no win yet"
         spent = f"{oracle.gradients[0]} gradients, {oracle.queries[0]} queries"
         self._say(f"{self._name}: {state}, margin {float(oracle.best_margin[0]):.3g}, {spent}, {oracle.seconds:.0f} s")
 

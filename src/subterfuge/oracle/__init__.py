@@ -161,6 +161,14 @@ class Oracle:
             return size
         return (self._ear if rows is None else self._ear.of(rows)).length_of(delta)
 
+    def shown(self, row: int) -> str:
+        """Say how small a row's best change is, for progress."""
+        best = self.best[row : row + 1]
+        if self._ear is None:
+            return f"{float(self.snr_db(best)):.1f} dB"
+        ratio = float(self._ear.of(slice(row, row + 1)).ratios(best).mean())
+        return f"{10 * math.log10(max(ratio, 1e-30)):.1f} dB noise to mask"
+
     def lift(self, deltas: Tensor, row: int) -> Tensor:
         """Give the changes of the wave that an attack's changes (P, T) stand for: themselves. Differentiable."""
         return deltas

@@ -83,5 +83,9 @@ class Threat:
 
     @property
     def measured_by(self) -> Measure:
-        """The measure: the one that was named, or else the limit's own, and without a limit how audible a change is."""
-        return self.measure or ("nmr" if self.limit.name in ("none", "masking") else "snr")
+        """The measure: the one that was named, or else the limit's own, and without a limit the energy.
+
+        Without a limit the least weighed noise-to-mask ratio may be a large change in a few loud cells, such as a tone
+        that is 5 dB softer, to which models of hearing are blind.
+        """
+        return self.measure or ("nmr" if self.limit.name == "masking" else "snr")
