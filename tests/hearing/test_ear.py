@@ -196,6 +196,14 @@ def test_an_ear_of_some_clips_is_the_ear_beside_these_clips(length: int) -> None
             assert torch.equal(mine.edge(change[rows], 3.0), ear.edge(change, 3.0)[rows])
 
 
+def test_rows_may_be_named_or_marked() -> None:
+    _, ear = three(700)
+    two = ear.of(slice(0, 2))
+    assert len(two.of(torch.tensor([0, 1])).threshold) == 2
+    assert torch.equal(two.of(torch.tensor([False, True])).threshold, ear.threshold[1:2])
+    assert torch.equal(two.of(torch.tensor([1, 0])).threshold, ear.threshold[[1, 0]])
+
+
 def test_of_no_clips_nothing_is_asked() -> None:
     _, ear = three(700)
     nobody = ear.of(torch.tensor([], dtype=torch.long))

@@ -50,7 +50,8 @@ class Ear:
 
     def of(self, rows: Tensor | slice) -> Ear:
         """Give the ear beside some of the clips."""
-        if isinstance(rows, Tensor) and torch.equal(rows, torch.arange(len(self.threshold))):
+        everyone = torch.arange(len(self.threshold))
+        if isinstance(rows, Tensor) and rows.dtype == everyone.dtype and torch.equal(rows, everyone):
             return self  # all of them: no copies
         ear = object.__new__(Ear)
         ear.threshold, ear._weight, ear._unit = self.threshold[rows], self._weight[rows], self._unit[rows]
