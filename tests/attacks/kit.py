@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
-from tests.attacks.toys import Toy
+from tests.attacks.toys import RATE, Toy
 from torch import Tensor
 
 from subterfuge.attacks import ATTACKS, Attack
+from subterfuge.hearing.ear import Ear
 from subterfuge.oracle import BudgetSpent, Oracle, dice
-from subterfuge.threat import Budget, Goal, LeastSNR, Limit, Targeted, Threat, Unlimited
+from subterfuge.oracle.masked import MaskedOracle
+from subterfuge.threat import Budget, Goal, LeastSNR, Limit, Masking, Targeted, Threat, Unlimited
+from subterfuge.victim import Gives
 
 QUICK: dict[str, dict[str, Any]] = {
     "quietest": {"starts": (float("inf"), 46.0, 46.0), "even": 1, "climb": 60, "resort": 2, "race": (10, 20, 30)},
@@ -70,3 +73,42 @@ def search(
     except BudgetSpent:
         assert not oracle.open().any()
     return oracle
+
+
+def search_by_ear(
+    attack: Attack,
+    victim: Toy,
+    clean: Tensor,
+    *,
+    limit: Limit | None = None,
+    budget: Budget | None = None,
+    key: str = "seed 0",
+    rolls: Sequence[torch.Generator] | None = None,
+    oracle: Oracle | None = None,
+    step: float = 0.0,
+) -> tuple[Oracle, Ear]:
+    """Run an attack in the coordinates of an ear beside the sounds, as the driver does, for the label after the first.
+
+    Give the oracle behind them, and the ear.
+    """
+    ear = Ear.beside(clean, RATE)
+    limit = limit or (Masking(-6.0) if attack.seeks == "margin" else Unlimited())
+    if isinstance(limit, Masking):
+        limit = limit.beside(ear, step)
+    if oracle is None:
+        oracle = Oracle(
+            victim,
+            Threat(Targeted(victim.labels[1]), limit, budget or Budget()),
+            clean,
+            torch.ones(len(clean), dtype=torch.long),
+            grid=[step] * len(clean),
+            seeks=attack.seeks,
+            ear=ear,
+            labels_only=attack.needs is Gives.LABELS,
+        )
+    masked = MaskedOracle(oracle, ear)
+    try:
+        attack(cast(Oracle, masked), masked.clean, dice(key, len(clean)) if rolls is None else rolls)
+    except BudgetSpent:
+        assert not oracle.open().any()
+    return oracle, ear

@@ -8,19 +8,23 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
-from tests.attacks.kit import quick, search, usual_limit
+from tests.attacks.kit import quick, search, search_by_ear, usual_limit
 from tests.attacks.toys import Toy, at_distance, bands, dark, tones, two_sided
 from torch import Tensor
 
 from subterfuge.attacks import ATTACKS, Attack, knobs_of, make_attack
 from subterfuge.errors import AttackError
 from subterfuge.oracle import Oracle, dice
-from subterfuge.threat import Budget, LeastSNR, Limit, Peak, Targeted, Threat, Unlimited
+from subterfuge.threat import Budget, LeastSNR, Limit, Masking, Peak, Targeted, Threat, Unlimited
 from subterfuge.victim import Gives
 
 T = 512
 STEP = 2.0**-15
 names = pytest.mark.parametrize("name", list(ATTACKS))
+by_ear = pytest.mark.parametrize(
+    "name", [name for name, kind in ATTACKS.items() if not getattr(kind, "keeps_to_waves", False)]
+)
+"""Of the attacks that the driver hands the ear's coordinates."""
 
 
 def easy(rows: int = 3, snr_db: float = 40.0) -> tuple[Toy, Tensor]:
@@ -334,3 +338,121 @@ def test_no_number_for_a_knob_is_met_with_a_traceback(name: str) -> None:
 def test_no_limit_is_the_limit_of_those_that_seek_quiet_and_infinity_is_a_number_to_a_knob() -> None:
     assert isinstance(usual_limit(make_attack("quietest")), Unlimited)
     assert knobs_of(make_attack("quietest", {"starts": "inf,40"}))["starts"] == (math.inf, 40.0)
+
+
+# --- in the ear's coordinates ----------------------------------------------------------------------------------------
+
+ODD = 600
+"""Two blocks of the ear's transform and a part of a third."""
+
+
+@by_ear
+@pytest.mark.parametrize("limit", [None, LeastSNR(12.0), Masking(-3.0)], ids=["none", "snr", "masking"])
+def test_by_ear_it_wins_and_the_record_says_what_the_victim_says_and_the_ear_measures(
+    name: str, limit: Limit | None
+) -> None:
+    attack = quick(name)
+    victim, w = two_sided(ODD)
+    clean = (at_distance(tones(2, ODD), w, 42.0) / STEP).round() * STEP
+    oracle, ear = search_by_ear(attack, victim, clean, limit=limit, step=STEP)
+    assert oracle.won.all()
+    margin = victim.function(clean + oracle.best).diff(dim=1)[:, 0].double()
+    assert torch.equal(margin.sign() if attack.needs is Gives.LABELS else margin, oracle.best_margin)
+    assert torch.equal(ear.length_of(oracle.best).double(), oracle.best_size)
+    assert torch.equal((oracle.best / STEP).round() * STEP, oracle.best)
+    if isinstance(limit, Masking):
+        assert (ear.ratios(oracle.best) <= 10 ** (0.301)).all()
+    elif limit is not None:
+        assert limit.allows(oracle.best, clean).all()
+    assert len(victim.asked) == sum(oracle.queries) + sum(oracle.gradients)
+    for row in range(2):
+        assert oracle.history[row][-1].margin == oracle.best_margin[row]
+        assert oracle.history[row][-1].snr_db == pytest.approx(float(oracle.snr_db(oracle.best)[row]), abs=1e-3)
+
+
+@by_ear
+@pytest.mark.parametrize("margin_db", [0.0, 30.0])
+def test_by_ear_it_never_asks_about_a_change_above_the_masking_limit_off_the_grid_or_past_full_scale(
+    name: str, margin_db: float
+) -> None:
+    victim, w = two_sided(ODD)
+    clean = (at_distance(tones(1, ODD), w, 30.0) / STEP).round() * STEP
+    clean[0, :4] = torch.tensor([1.0, -1.0, 1 - STEP, STEP - 1])
+    budget = Budget(queries=80, gradients=80)
+    oracle, ear = search_by_ear(quick(name), victim, clean, limit=Masking(margin_db), step=STEP, budget=budget)
+    asked = torch.stack(victim.asked)
+    assert (ear.ratios(asked - clean) <= 10 ** ((0.011 - margin_db) / 10)).all()
+    assert asked.abs().max() <= 1
+    assert torch.equal((asked / STEP).round() * STEP, asked)
+    assert len(asked) == oracle.queries[0] + oracle.gradients[0] > 5
+    assert len({tuple(one.tolist()) for one in asked}) > 3  # the limit leaves something to ask about
+
+
+@by_ear
+@pytest.mark.parametrize("kind", ["linear", "curved", "limited and short of budget"])
+def test_by_ear_a_clip_does_not_feel_its_batch(name: str, kind: str) -> None:
+    attack = quick(name)
+    limit, budget = (Masking(), Budget(queries=60, gradients=60)) if "limited" in kind else (None, None)
+    if kind == "curved":
+        victim, clean = bands(T), dark(3, T, seed=4) * torch.tensor([[1.0], [0.1], [3.0]])
+    else:
+        victim, w = two_sided(ODD)
+        clean = at_distance(tones(3, ODD), w, torch.tensor([40.0, 16.0, 52.0]))
+    together, _ = search_by_ear(attack, victim, clean, limit=limit, budget=budget)
+    for row in (0, 2):
+        one = slice(row, row + 1)
+        alone, _ = search_by_ear(attack, victim, clean[one], limit=limit, budget=budget, rolls=dice("seed 0", 3)[one])
+        assert bool(alone.won[0]) == bool(together.won[row])
+        assert (alone.queries[0], alone.gradients[0]) == (together.queries[row], together.gradients[row])
+        assert torch.equal(alone.best[0], together.best[row])
+        assert alone.history[0] == together.history[row]
+
+
+@by_ear
+@pytest.mark.parametrize("most", [1, 2, 23])
+def test_by_ear_it_spends_its_budget_to_the_last_and_never_more(name: str, most: int) -> None:
+    victim, w = two_sided(ODD)
+    clean = at_distance(tones(2, ODD), w, 1.0)  # too far to be won
+    budget = Budget(queries=most, gradients=most)
+    oracle, _ = search_by_ear(quick(name), victim, clean, limit=Masking(20.0), budget=budget)
+    for row in range(2):
+        assert max(oracle.queries[row], oracle.gradients[row]) == most
+    assert len(victim.asked) == sum(oracle.queries) + sum(oracle.gradients)
+
+
+@by_ear
+def test_by_ear_it_wins_by_a_wider_margin_where_one_is_asked_and_what_climbs_begins_where_it_ended(name: str) -> None:
+    attack = quick(name)
+    victim, w = two_sided(ODD)
+    clean = at_distance(tones(2, ODD), w, 42.0)
+    oracle, _ = search_by_ear(attack, victim, clean)
+    before = oracle.best_size.clone()
+    needed = float(oracle.best_margin[0]) * (0.5 if attack.seeks == "margin" else 1.5)
+    needed = 0.0 if attack.needs is Gives.LABELS else needed  # a label has no margin to widen
+    oracle.raise_bar(0, needed, oracle.best[0].clone())
+    start = oracle.start.clone()
+    victim.forget()
+    search_by_ear(attack, victim, clean, oracle=oracle, key="seed 1")
+    if attack.needs is Gives.GRADIENTS:
+        assert torch.allclose(victim.asked[0], (clean + start)[0], atol=1e-6)
+    assert oracle.won.all()
+    assert oracle.best_margin[0] > needed
+    assert torch.equal(oracle.start, start)
+    if attack.seeks == "quiet":
+        assert oracle.best_size[1] <= before[1]
+
+
+@by_ear
+def test_by_ear_a_silent_clip_a_flat_victim_and_a_goal_that_is_met_are_no_trouble(name: str) -> None:
+    flat = Toy(lambda wave: torch.stack([0 * wave.sum(1), 0 * wave.sum(1) - 1], 1), labels=("a", "b"))
+    clean = tones(2, ODD) * torch.tensor([[1.0], [0.0]])
+    budget = Budget(queries=60, gradients=60)
+    oracle, _ = search_by_ear(quick(name), flat, clean, limit=Masking(), budget=budget)
+    assert not oracle.won.any()
+    assert oracle.best.isfinite().all()
+    victim, w = two_sided(ODD)
+    clean = -at_distance(tones(2, ODD), w, 40.0)
+    oracle, ear = search_by_ear(quick(name), victim, clean)
+    assert oracle.won.all()
+    if quick(name).seeks == "quiet":
+        assert (ear.length_of(oracle.best) < 0.1 * clean.norm(dim=1)).all()
