@@ -164,7 +164,12 @@ def attack(
             except VictimError as death:  # the win is proven all the same
                 notes.append(f"no control: {death}")
         notes.extend([*search.oracle.notes, *_remarks(difference, noise, threat)])
-        if not won and search.oracle.unmoved(0) and not search.labels_only:
+        if search.drowned and not already and (not won or difference.snr_db == math.inf):
+            notes.append(
+                "the steps of the file are louder than what the clip masks where it is quietest, so rounding leaves "
+                "little of a change, or nothing; loosen the limit (masking=-20), or give the clip with more bits"
+            )
+        elif not won and search.oracle.unmoved(0) and not search.labels_only:
             notes.append("no change moved the victim's scores at all: are they constant, or rounded?")
         try:
             gap = search.gap([clean] if judged is None else [clean, torch.from_numpy(judged.wave)[None]])

@@ -75,7 +75,10 @@ class Search:
         limit, by_ear = threat.limit, threat.measured_by == "nmr"
         ear = ear_beside(clip, clean, victim.sample_rate, limit) if by_ear or isinstance(limit, Masking) else None
         if isinstance(limit, Masking) and ear is not None:
-            limit = limit.beside(ear, grid)
+            # of several channels each hands on what its rounding leaves over, which doubles the noise in the others
+            limit = limit.beside(ear, grid * clip.channels * (math.sqrt(2) if clip.channels > 1 else 1.0))
+        self.drowned = isinstance(limit, Masking) and limit.drowned
+        """Whether the file's rounding alone is louder than what the limit allows somewhere."""
         self.limit = Elastic(limit)
         cutoff = None if same_rate else 0.9 * min(clip.sample_rate, victim.sample_rate) / 2
         self.oracle = Oracle(

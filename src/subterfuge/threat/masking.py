@@ -46,6 +46,12 @@ class Masking:
         noise = grid / math.sqrt(12) * math.sqrt(6 / ear.size)
         return replace(self, ear=ear, spare=SPARE * noise)
 
+    @property
+    def drowned(self) -> bool:
+        """Whether rounding alone is louder than what is allowed somewhere, so that little or nothing can be changed."""
+        least = float(self._known().threshold.min()) * 10 ** (-self.margin_db / 10)
+        return (self.spare / SPARE) ** 2 > least
+
     def at(self, rows: Tensor | slice) -> Masking:
         """Give the limit of some of the clips."""
         return replace(self, ear=self._known().of(rows))
