@@ -361,7 +361,7 @@ def test_by_ear_it_wins_and_the_record_says_what_the_victim_says_and_the_ear_mea
     assert torch.equal(ear.length_of(oracle.best).double(), oracle.best_size)
     assert torch.equal((oracle.best / STEP).round() * STEP, oracle.best)
     if isinstance(limit, Masking):
-        assert (ear.ratios(oracle.best) <= 10 ** (0.301)).all()
+        assert (ear.ratios(oracle.best) <= 10**0.3).all()
     elif limit is not None:
         assert limit.allows(oracle.best, clean).all()
     assert len(victim.asked) == sum(oracle.queries) + sum(oracle.gradients)
@@ -381,7 +381,7 @@ def test_by_ear_it_never_asks_about_a_change_above_the_masking_limit_off_the_gri
     budget = Budget(queries=80, gradients=80)
     oracle, ear = search_by_ear(quick(name), victim, clean, limit=Masking(margin_db), step=STEP, budget=budget)
     asked = torch.stack(victim.asked)
-    assert (ear.ratios(asked - clean) <= 10 ** ((0.011 - margin_db) / 10)).all()
+    assert (ear.ratios(asked - clean) <= 10 ** (-margin_db / 10)).all()
     assert asked.abs().max() <= 1
     assert torch.equal((asked / STEP).round() * STEP, asked)
     assert len(asked) == oracle.queries[0] + oracle.gradients[0] > 5

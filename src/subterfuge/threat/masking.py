@@ -13,6 +13,8 @@ from subterfuge.hearing.ear import Ear
 
 SPARE = 4.0
 """Deviations of the rounding noise for which a projection leaves room."""
+AIM_DB = 0.02
+"""How far inside the limit a projection aims."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ class Masking:
 
     def project(self, delta: Tensor, clean: Tensor) -> Tensor:
         """Bring down the cells that are too loud, and take the change that comes nearest (alternating projections)."""
-        return self._known().held(delta, self.margin_db + 0.02, self.spare)
+        return self._known().held(delta, self.margin_db + AIM_DB, self.spare)
 
     def allows(self, delta: Tensor, clean: Tensor) -> Tensor:
-        """Allow the threshold in every cell, and a hundredth of a decibel."""
-        inside: Tensor = self._known().ratios(delta).amax((-2, -1)) <= 10 ** ((0.01 - self.margin_db) / 10)
+        """Allow each cell what it may hold, less a thousandth of a decibel, so that other arithmetic agrees."""
+        inside: Tensor = self._known().ratios(delta).amax((-2, -1)) <= 10 ** (-(self.margin_db + 0.001) / 10)
         return inside
 
     def over_db(self, delta: Tensor) -> float:
@@ -72,7 +74,7 @@ class Masking:
 
     def steepest(self, slope: Tensor, clean: Tensor) -> Tensor:
         """Give the change whose every cell has the slope's phase, as loud as is allowed."""
-        return self._known().edge(slope, self.margin_db)
+        return self._known().edge(slope, self.margin_db + AIM_DB)
 
     def _known(self) -> Ear:
         if self.ear is None:
