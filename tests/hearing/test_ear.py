@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from subterfuge.dsp.lapped import unlapped
+from subterfuge.hearing import _ear_weights
 from subterfuge.hearing._cells_back import nearest_wave
-from subterfuge.hearing._ear_weights import lines_per_bark
+from subterfuge.hearing._ear_weights import lines_per_bark, weights
 from subterfuge.hearing._masking_tables import bark
 from subterfuge.hearing.ear import Ear
 from subterfuge.hearing.masking import cells, frame_size, masking_threshold
@@ -114,6 +115,17 @@ def test_the_weights_are_the_forms_diagonal_line_by_line() -> None:
             one[0, block, line] = 1.0
             v = ear.masked(unlapped(one, blocks * size))
             assert float(ear.length_of(ear.plain(v)) / v.norm()) == pytest.approx(1.0, abs=0.1), (block, line)
+
+
+@pytest.mark.parametrize("length", [100, 8 * 256, 9 * 256 + 1, 15 * 256])
+def test_the_weights_do_not_depend_on_how_many_blocks_are_weighed_at_once(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threshold = masking_threshold(sound("late tone", 8000, length), 8000)
+    whole = weights(threshold, 512, length)
+    for at_once in (1, 4, 7):
+        monkeypatch.setattr(_ear_weights, "AT_ONCE", at_once)
+        assert torch.allclose(weights(threshold, 512, length), whole, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -11,6 +11,8 @@ from subterfuge.hearing._masking_tables import bark
 
 REACH = 3
 """Frames before and after the one in a block's middle whose windows meet the block's."""
+AT_ONCE = 128
+"""Blocks, so that a long clip takes little more memory than a short one."""
 
 
 def lines_per_bark(size: int, sample_rate: int) -> Tensor:
@@ -40,19 +42,27 @@ def weights(threshold: Tensor, size: int, length: int) -> Tensor:
     steeply: their lines are heard at all frequencies.
     """
     block, blocks = size // 2, -(-length // (size // 2))
-    inverse = threshold.double().reciprocal()
-    room = 2 * blocks + 2 * REACH - 1  # frame 2 b + 1 lies in the middle of block b; where none is, nothing is heard
+    inverse = threshold.reciprocal()
+    room = 2 * blocks + 2 * REACH - 1  # frame 2 b + 1 lies in the middle of block b; where is none, nothing is heard
     inverse = torch.nn.functional.pad(inverse, (REACH - 1, max(0, room - REACH + 1 - inverse.shape[-1])))
-    around = torch.fft.rfft(torch.cat([inverse, inverse[:, 1:-1].flip(1)], 1), dim=1)
     middle = _heard(_window(size, 0, length=3 * block, first=False, last=False))
-    heard = sum(around[..., i : i + 2 * blocks - 1 : 2] * one[:, None] for i, one in enumerate(middle))
-    assert isinstance(heard, Tensor)
-    for b in {0, max(0, blocks - 2), blocks - 1}:
-        own = _heard(_window(size, b * block, length=length, first=b == 0, last=b == blocks - 1))
-        heard[..., b] = (around[..., 2 * b : 2 * b + len(own)] * own.T).sum(-1)
-    diagonal = torch.fft.irfft(heard, n=size, dim=1)[:, :block]
-    weight: Tensor = diagonal.clamp_min(1e-30).rsqrt().to(threshold).mT.contiguous()
-    return weight
+    ends = {
+        b: _heard(_window(size, b * block, length=length, first=b == 0, last=b == blocks - 1))
+        for b in {0, max(0, blocks - 2), blocks - 1}
+    }
+    parts = []
+    for begin in range(0, blocks, AT_ONCE):
+        count = min(AT_ONCE, blocks - begin)
+        here = inverse[..., 2 * begin : 2 * (begin + count) + 2 * REACH - 1].double()
+        around = torch.fft.rfft(torch.cat([here, here[:, 1:-1].flip(1)], 1), dim=1)
+        heard = sum(around[..., i : i + 2 * count - 1 : 2] * one[:, None] for i, one in enumerate(middle))
+        assert isinstance(heard, Tensor)
+        for b in ends.keys() & set(range(begin, begin + count)):
+            first = 2 * (b - begin)
+            heard[..., b - begin] = (around[..., first : first + 2 * REACH + 1] * ends[b].T).sum(-1)
+        diagonal = torch.fft.irfft(heard, n=size, dim=1)[:, :block]
+        parts.append(diagonal.clamp_min(1e-30).rsqrt().to(threshold).mT)
+    return torch.cat(parts, dim=1)
 
 
 def _window(size: int, begins: int, *, length: int, first: bool, last: bool) -> Tensor:
