@@ -451,6 +451,12 @@ def test_a_number_is_read_or_named() -> None:
         number("x", "peak")
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "", "x", "61", "-61"])
+def test_decibels_of_masking_that_are_none_are_refused_with_those_that_are_some(value: str) -> None:
+    with pytest.raises(ThreatError, match=rf"^masking={value or '.nothing.'}: .*from -60 to 60, .*such as .*masking=6"):
+        parse_limit(f"masking={value}")
+
+
 def test_a_label_in_other_letters_is_still_near() -> None:
     with pytest.raises(ThreatError, match="did you mean tru"):
         index_of("Trumpett", ["cel", "flu", "tru"])

@@ -54,11 +54,12 @@ def parse_limit(text: str | None) -> Limit:
         known = nearest(word, ["snr", "peak", "masking"])
         raise ThreatError(f"limit '{word}' is not known; {known}; give snr=40, peak=0.001 or masking")
     if word == "masking":
-        return Masking(number(value, "masking") if "=" in text else 0.0)
+        wanted = "decibels below the masking threshold, from -60 to 60, were expected, such as masking or masking=6"
+        return Masking(number(value, "masking", wanted) if "=" in text else 0.0)
     return LeastSNR(number(value, "snr")) if word == "snr" else Peak(number(value, "peak"))
 
 
-def number(text: str, what: str) -> float:
+def number(text: str, what: str, wanted: str = "a number was expected") -> float:
     """Read a finite number, or say what it was to be.
 
     Raises:
@@ -69,5 +70,5 @@ def number(text: str, what: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ThreatError(f"{what}={text or '(nothing)'}: a number was expected")
+        raise ThreatError(f"{what}={text or '(nothing)'}: {wanted}")
     return value
