@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,17 @@ def test_results_of_different_tests_are_not_mixed(put: Callable[..., Path]) -> N
         (altered(lambda told: told["runs"][0]["trials"][8].update(right=True)), None),
         (altered(lambda told: told["runs"][0]["trials"][9].update(right=True)), "right True; was it altered"),
         (altered(lambda told: told["runs"][0]["trials"].__setitem__(3, None)), "none of the test's pairs"),
+        (altered(lambda told: told["runs"][0]["trials"][0].update(pair=0.0)), "none of the test's pairs"),
+        (altered(lambda told: told["runs"][0]["trials"][0].update(seconds=10**400)), "damaged: a trial lasts 1000"),
+        (altered(lambda told: told["runs"][0]["trials"][0].update(seconds=math.inf)), "damaged: a trial lasts inf"),
+        (altered(lambda told: told["runs"][0]["trials"][0].update(seconds=math.nan)), "damaged: a trial lasts nan"),
+        (altered(lambda told: told["runs"][0]["trials"][0].update(seconds=1e308)), "damaged: a trial lasts 1e"),
+        (altered(lambda told: told["runs"][0]["trials"][0].update(seconds=-1)), "damaged: a trial lasts -1"),
+        (altered(lambda told: told["runs"][0]["trials"][0].update(seconds=True)), "damaged: a trial lasts True"),
+        (altered(lambda told: told["runs"][0]["trials"][0].pop("seconds")), "damaged: a trial lasts None"),
+        (altered(lambda told: [one.update(trial=1) for one in told["runs"][0]["trials"]]), "numbered from 1 to 6"),
+        (altered(lambda told: told["runs"][0]["trials"][7].update(trial=3)), "trials of two are not numbered"),
+        (altered(lambda told: told["runs"][0]["trials"][0].update(trial=True)), "trials of one are not numbered"),
     ],
 )
 def test_what_is_broken_or_altered_is_named_and_never_counted(
@@ -170,6 +182,21 @@ def test_what_is_broken_or_altered_is_named_and_never_counted(
     with pytest.raises(AssertionError, match=said):
         raise AssertionError(found.skipped[0])
     assert {one.id for one in found.runs} <= {"a", "b"}
+
+
+def test_no_name_from_a_file_steers_the_terminal(put: Callable[..., Path]) -> None:
+    """Neither a listener's nor a run's nor a pair's, even of a whole test made up for it."""
+    red = "\x1b[31m\u202e\ud800\x07"
+    test = copy.deepcopy(TEST)
+    test["pairs"][0]["name"] = f"{red}one"
+    test["id"] = id_of(test)
+    runs = (run(test, [3, 3], listener=f"Bo{red}\n\tb ", id="b"), run(test, [3, 3], id=f"{red}c"))
+    false = altered(lambda told: told["test"].update(id=f"{red}x"))
+    found = pool([put(results(test, *runs)), put(false)])
+    said = [*(row.listener for row in found.listeners), *(row.pair for row in found.listeners), *found.skipped]
+    assert all(isinstance(words, str) and words.isprintable() for words in said)
+    assert {row.listener for row in found.listeners} == {"Bo[31m b", "unnamed [31m"}
+    assert found.listeners[0].pair == "[31mone"
 
 
 def test_a_missing_file_a_folder_and_bytes_are_named(tmp_path: Path, put: Callable[..., Path]) -> None:

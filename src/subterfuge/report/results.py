@@ -11,6 +11,9 @@ from typing import Any
 from subterfuge.errors import InputError
 from subterfuge.report.listening import FORMAT, SCHEMA, id_of
 
+LONGEST_SECONDS = 1e9
+"""Most that a trial can have lasted: some thirty years."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -18,7 +21,7 @@ class Run:
 
     id: str
     listener: str
-    """As written into the page; empty where nothing was."""
+    """As written into the page, without what no terminal should be sent; empty where nothing was."""
     rights: tuple[tuple[bool, ...], ...]
     """Of each pair, of each of its trials: whether the answer was right."""
     seconds: float
@@ -27,7 +30,7 @@ class Run:
     @property
     def who(self) -> str:
         """The listener, or, without a name, the run, which then counts as a listener of its own."""
-        return self.listener or f"unnamed {self.id[:6]}"
+        return self.listener or f"unnamed {_plain(self.id[:6])}"
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,9 @@ def _content(path: Path) -> dict[str, Any]:
     except (ValueError, OverflowError, RecursionError):
         same = False
     if not same:
-        raise _Spoilt(f"its test is not the one with the id {test['id'][:8]}: settings or pairs were altered")
-    return content
+        raise _Spoilt(f"its test is not the one with the id {_plain(test['id'][:8])}: settings or pairs were altered")
+    pairs = [pair | {"name": _plain(pair["name"])} for pair in test["pairs"]]
+    return content | {"test": test | {"pairs": pairs}}
 
 
 def _is_test(test: dict[str, Any]) -> bool:
@@ -147,22 +151,41 @@ def _run(told: Any, test: dict[str, Any]) -> Run | str:
     if told.get("complete") is not True:
         return str(told["id"])
     rights: list[list[bool]] = [[] for _ in test["pairs"]]
+    numbers: list[list[Any]] = [[] for _ in test["pairs"]]
     seconds = 0.0
     for one in told["trials"]:
-        if not isinstance(one, dict) or one.get("pair") not in range(len(rights)) or isinstance(one["pair"], bool):
+        if not isinstance(one, dict) or type(one.get("pair")) is not int or one["pair"] not in range(len(rights)):
             raise _Spoilt("a trial is of none of the test's pairs")
         x, answer = one.get("x"), one.get("answer")
         if x not in ("A", "B") or answer not in ("A", "B") or one.get("right") is not (x == answer):
             raise _Spoilt(f"a trial says X {x!r}, answer {answer!r}, right {one.get('right')!r}; was it altered?")
         rights[one["pair"]].append(x == answer)
+        numbers[one["pair"]].append(one.get("trial"))
         spent = one.get("seconds")
-        seconds += spent if isinstance(spent, int | float) and spent >= 0 else 0.0
+        if not isinstance(spent, int | float) or isinstance(spent, bool) or not 0 <= spent <= LONGEST_SECONDS:
+            raise _Spoilt(f"it is damaged: a trial lasts {_short(spent)} seconds, where a number of them was expected")
+        seconds += spent
     wanted = test["settings"]["trials"]
     had = [len(pair) for pair in rights]
     if any(count != wanted for count in had):
         raise _Spoilt(f"it calls itself complete with {had} trials of its pairs, where the test has {wanted} of each")
+    for pair, found in zip(test["pairs"], numbers, strict=True):
+        if found != list(range(1, wanted + 1)) or any(type(number) is not int for number in found):
+            raise _Spoilt(
+                f"the trials of {pair['name']} are not numbered from 1 to {wanted}, each once; was it altered?"
+            )
     listener = told.get("listener")
-    return Run(told["id"], " ".join(listener.split()) if isinstance(listener, str) else "", _frozen(rights), seconds)
+    return Run(told["id"], _plain(listener) if isinstance(listener, str) else "", _frozen(rights), seconds)
+
+
+def _plain(text: str) -> str:
+    """Give a text on one line without what is not printable, such as the codes that steer a terminal."""
+    return " ".join("".join(one for one in text if one.isprintable() or one.isspace()).split())
+
+
+def _short(value: Any) -> str:
+    told = repr(value)
+    return told if len(told) <= 20 else f"{told[:20]}..."
 
 
 def _frozen(rights: list[list[bool]]) -> tuple[tuple[bool, ...], ...]:
