@@ -389,6 +389,26 @@ def test_kept_files_of_one_name_are_refused_beforehand(tmp_path: Path) -> None:
         universal(paths, victim, how=QUICK, keep=tmp_path / "kept", out=tmp_path / "a.wav")
 
 
+def test_the_judged_files_are_not_kept_among_the_clips_under_any_of_their_folders_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "clips").mkdir()
+    paths = [clip(tmp_path / "clips" / f"{n}.wav", seed=n) for n in range(4)]
+    (tmp_path / "link").symlink_to(tmp_path / "clips")
+    victim = load_victim(card(tmp_path))
+    monkeypatch.chdir(tmp_path / "clips")
+    before = tree(tmp_path)
+    for keep in (tmp_path / "clips", ".", "../clips", tmp_path / "link"):
+        with pytest.raises(OutputError, match=r"is the folder of the clip .*0\.wav"):
+            universal(paths, victim, how=QUICK, keep=keep, out=tmp_path / "a.wav", force=True)
+        with pytest.raises(OutputError, match=r"is the folder of the clip .*3\.wav"):
+            others = [clip(tmp_path / f"{n}.wav", seed=n) for n in range(3)]
+            universal(others, victim, test=paths[3:], how=QUICK, keep=keep, out=tmp_path / "a.wav")
+        for one in others:
+            one.unlink()
+    assert tree(tmp_path) == before
+
+
 # what is refused
 
 
@@ -406,6 +426,8 @@ Args = dict[str, Any]
         ({"held_out": math.nan}, InputError, "above 0 and below 1"),
         ({"folds": 7}, InputError, "no more folds than recordings"),
         ({"folds": 1}, InputError, "two or more"),
+        ({"folds": 2, "held_out": 0.5}, InputError, "hold out was given, and 2 folds too"),
+        ({"folds": 2, "held_out": 0.3}, InputError, "hold out was given, and 2 folds too"),
         ({"goal": Targeted("bb")}, ThreatError, "bb"),
         ({"goal": Maximise("b")}, AttackError, "maximise"),
         ({"seconds": 0.0}, InputError, "seconds"),
@@ -573,6 +595,9 @@ def test_a_sound_that_fools_on_no_clip_ends_with_3(words: list[object]) -> None:
         ["--limit", "peak=0.01"],
         ["--limit", "snr=20", "--level", "-40"],
         ["--folds", "6"],
+        ["--folds", "2", "--held-out", "0.5"],
+        ["--test", "clips", "--held-out", "0.5"],
+        ["--keep", "clips"],
         ["--held-out", "2"],
         ["--test", "missing.wav"],
         ["--test", "empty"],
@@ -585,7 +610,7 @@ def test_a_sound_that_fools_on_no_clip_ends_with_3(words: list[object]) -> None:
 def test_a_mistake_on_the_command_line_is_one_paragraph(words: list[object], more: list[str], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     before = tree(tmp_path)
-    said = run(*words, *[tmp_path / "empty" if word == "empty" else word for word in more])
+    said = run(*words, *[tmp_path / word if word in ("empty", "clips") else word for word in more])
     assert said.code == 2
     assert "Traceback" not in said.err
     assert len(said.err.strip().splitlines()) == 1

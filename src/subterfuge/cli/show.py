@@ -24,7 +24,7 @@ def print_outcome(outcome: Outcome) -> None:
             mos = f", {outcome.nmr_db:.1f} dB noise to mask{mos}"
         click.echo(
             f"{outcome.clip['name']}: {outcome.predicted_before} -> {outcome.predicted}"
-            f"{percent(outcome.probability)}, {number(outcome.snr_db)} dB SNR{mos}, {outcome.seconds:.0f} s"
+            f"{chance(outcome)}, {number(outcome.snr_db)} dB SNR{mos}, {outcome.seconds:.0f} s"
         )
         if outcome.control is not None:
             same, level = outcome.control["same_level_and_spectrum"], outcome.control["white_noise_snr_db"]
@@ -37,6 +37,12 @@ def print_outcome(outcome: Outcome) -> None:
         still = "still says" if outcome.predicted == outcome.predicted_before else "says"
         click.echo(f"{outcome.clip['name']}: lost, the victim {still} {outcome.predicted}; {outcome.advice}")
     print_warnings(outcome.warnings)
+
+
+def chance(outcome: Outcome) -> str:
+    """Show the probability on record, with its class where that is not the one that the file is taken for."""
+    said = percent(outcome.probability)
+    return said if not said or outcome.target is not None else f" ({outcome.predicted_before}{said.replace('(', '')}"
 
 
 def percent(p: float | None) -> str:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     default=True,
     help="Learn it to begin at any moment (default), or with the clip.",
 )
-@click.option("--held-out", default=0.3, show_default=True, help="Part of the clips that judges and is not learned.")
+@click.option("--held-out", type=float, help="Part of the clips that judges and is not learned; 0.3 by default.")
 @click.option(
     "--test", multiple=True, type=PATH, help="A clip, or a folder of them, to judge on instead; may be repeated."
 )
@@ -76,7 +76,7 @@ def universal(
     level: float | None,
     seconds: float | None,
     anywhere: bool,
-    held_out: float,
+    held_out: float | None,
     test: tuple[Path, ...],
     folds: int | None,
     steps: int | None,

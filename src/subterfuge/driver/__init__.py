@@ -114,9 +114,12 @@ def attack(
     searched = on or searched_on(victim, method)
     _check_fit(method, victim, searched, threat)
     if robust and method.needs is not Gives.GRADIENTS:
+        way = "use --attack quietest or pgd"
+        if searched.gives < Gives.GRADIENTS and (victim.twin or victim).gives < Gives.GRADIENTS:
+            way = "this victim gives no gradients, so search on one that does with --on CARD"
         raise AttackError(
             f"--robust works with attacks that follow gradients, and {name_of(method)} asks for "
-            f"{method.needs.name.lower()}; use --attack quietest or pgd"
+            f"{method.needs.name.lower()}; {way}"
         )
     wave = _heard(clip, victim.sample_rate, notes)
     clean = torch.from_numpy(wave)[None]
@@ -208,7 +211,7 @@ def attack(
             measure=threat.measured_by,
             robust=None
             if toughened is None
-            else {"survives": [one.name for one in toughened.transforms], "died_of": search.deaths},
+            else {"asked": [one.name for one in toughened.transforms], "died_of": search.died_of(won)},
             budget=asdict(threat.budget),
             seed=seed,
             repeatable=not oracle.out_of_time,
@@ -218,7 +221,7 @@ def attack(
             victim=victim_record(victim, card or getattr(victim, "card", None), searched),
             already=already,
             warnings=tuple(dict.fromkeys(notes)),
-            advice=None if won else advice_for(method, threat, victim, oracle, after),
+            advice=None if won else advice_for(method, threat, victim, oracle, after, search.died_of(won)),
             history=thinned(oracle.history[0]),
             findings=weighed(oracle.findings[0]) if search.weighs else oracle.findings[0],
             versions=versions(),
@@ -275,6 +278,12 @@ def _remarks(difference: Difference, noise: dict[str, Any] | None, threat: Threa
     if same["hits"] * 2 >= same["draws"]:
         remarks.append(
             f"noise as loud wins as well, {same['hits']} of {same['draws']}: the attack gains nothing over it"
+        )
+    alone = difference.share_above_threshold_channels or 0.0
+    if alone > max(0.01, 2 * (difference.share_above_threshold or 0.0)):
+        remarks.append(
+            f"one channel hides less than the mean of all: there {100 * alone:.0f} % of the cells lie above the masking "
+            "threshold; --limit masking minds it"
         )
     most = getattr(threat.limit, "peak", None)
     if most is not None and (difference.peak or 0) > most:

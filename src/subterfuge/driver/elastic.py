@@ -7,8 +7,13 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from subterfuge.audio import Clip
 from subterfuge.errors import ThreatError
+from subterfuge.hearing.noise_to_mask import noise_to_mask_of_channels
 from subterfuge.threat import LeastSNR, Limit, Masking, Peak
+
+NEARLY_DB = 0.01
+"""By which a file's loudest cell may miss a masking limit: other frames, other arithmetic."""
 
 
 class Elastic:
@@ -37,8 +42,15 @@ class Elastic:
         """Say whether a file's wave (1, T), read back, is inside the limit that was asked for."""
         return bool(self._asked.allows(heard - clean, clean)[0])
 
-    def tighten(self, heard: Tensor, clean: Tensor) -> None:
-        """Ask the search for less, by what a file's wave (1, T) has too much and a little more."""
+    def over_db(self, clip: Clip, changed: Clip) -> float:
+        """Say how far a file lies beyond a masking limit in any of its channels, at its own rate; 0 of other limits."""
+        if not isinstance(self._asked, Masking):
+            return 0.0
+        found = noise_to_mask_of_channels(clip.samples, changed.samples, clip.sample_rate)
+        return 0.0 if found is None else max(0.0, found.largest_db + self._asked.margin_db - NEARLY_DB)
+
+    def tighten(self, heard: Tensor, clean: Tensor, over_db: float = 0.0) -> None:
+        """Ask the search for less, by what a file's wave (1, T) or the file (dB) has too much and a little more."""
         change, now = heard - clean, self._search
         try:
             if isinstance(self._asked, LeastSNR) and isinstance(now, LeastSNR):
@@ -48,7 +60,7 @@ class Elastic:
                 over = float(change.abs().max() / self._asked.peak)
                 self._search = Peak(now.peak / (1.002 * max(1.0, over)))
             elif isinstance(self._asked, Masking) and isinstance(now, Masking):
-                over_db = self._asked.over_db(change)
+                over_db = max(over_db, self._asked.over_db(change))
                 self._search = replace(now, margin_db=now.margin_db + max(0.0, over_db) + 0.05)
         except ThreatError:  # beyond what a limit can say: it stays, and the attack is lost
             return

@@ -38,6 +38,8 @@ class Judged:
     verdict: Verdict
     allowed: bool
     """Whether it is inside the limit still, after rounding and resampling."""
+    over_db: float = 0.0
+    """How far a cell of one of its channels lies beyond a masking limit."""
 
     @property
     def won(self) -> bool:

@@ -93,7 +93,9 @@ def thinned(history: Sequence[Step], most: int = 200) -> tuple[dict[str, Any], .
     return tuple(asdict(step) for step in kept)
 
 
-def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, after: Verdict) -> str:
+def advice_for(
+    method: Attack, threat: Threat, victim: Victim, oracle: Oracle, after: Verdict, died_of: Sequence[str] = ()
+) -> str:
     """Say how far a lost attack came, and what to try."""
     margin, endless = float(oracle.best_margin[0]), threat.goal.name == "maximise"
     wins = "" if endless else " (above 0 wins)"
@@ -105,6 +107,11 @@ def advice_for(method: Attack, threat: Threat, victim: Victim, oracle: Oracle, a
     if after.probability is not None:
         came += f", probability {after.probability:.3f}"
     tries = []
+    if died_of:
+        came += f", held back by {', '.join(died_of)}"
+        tries.append("--robust without that")
+    if threat.limit.name == "masking":
+        tries.append("--measure nmr without the limit")
     if threat.limit.name != "none":
         tries.append(f"loosen the limit {limit_text(threat)}")
     budget = threat.budget

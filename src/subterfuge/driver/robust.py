@@ -1,7 +1,8 @@
 """Wins that survive: what the search hears of a change after the world has had its way, and what the judge asks then.
 
 Each transform is heard through its differentiable stand-in, a codec through the real one on all channels of the clip.
-One whose value is drawn (``gain``, ``shift``) is heard at a new draw each time and at both its ends.
+One whose value is drawn (``gain``, ``shift``) is heard at a new draw each time and at both its ends, and the file must
+survive several draws.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.audio import Clip
-from subterfuge.audio.rates import fold, to_rate
+from subterfuge.audio.rates import fold, lift, to_rate
 from subterfuge.driver.judge import ask
 from subterfuge.errors import TransformError
 from subterfuge.oracle import dice
@@ -25,6 +26,9 @@ from subterfuge.transforms.level import LOUDEST_DB, SOFTEST_DB
 from subterfuge.transforms.moments import HALF_FRAME
 from subterfuge.victim import Victim
 
+DRAWS = 5
+"""Draws that a file must survive of what is drawn: `DRAWN`, and what was named without its value."""
+DRAWN = ("noise", "dither")
 SAFE_DB = 0.2
 """Room that a gain leaves below full scale, for what the attack adds to the peak."""
 
@@ -53,19 +57,36 @@ class Robust:
     ) -> None:
         self._clip, self._rate, self._seed = clip, rate, seed
         self.transforms: list[Transform] = []
+        refused = []
         for one in dict.fromkeys(each for named in transforms for each in _ends(named, clip)):
             why = one.why_not(clip.samples, clip.sample_rate)
             if why is None:
                 self.transforms.append(one)
             else:
+                refused.append(f"{one.name}: {why}")
                 announce(f"not asked to survive {one.name}: {why}")
         if not self.transforms:
-            raise TransformError(f"{clip.name} can be put through none of {', '.join(one.name for one in transforms)}")
+            raise TransformError(
+                f"{clip.name} can be put through none of what it is to survive ({'; '.join(refused)}); name others, "
+                "see `subterfuge transforms`"
+            )
+        self.heard_as: list[str] = []
+        """Names of what the search hears; what means nothing at the victim's rate is left to the judge."""
 
     def views(self) -> list[View]:
         """Give what the search hears: for each transform a map from waves (1, T) at the victim's rate to the same."""
         die = dice(f"robust/{self._seed}/{self._clip.fingerprint}", 1)[0]
-        return [self._view(one, die) for one in self.transforms]
+        views, self.heard_as = [], []
+        silent = torch.zeros(1, len(self._clip.mono(self._rate)))
+        for one in self.transforms:
+            view = self._view(one, die)
+            try:
+                view(silent)
+            except TransformError:  # a filter above what the victim hears, say
+                continue
+            views.append(view)
+            self.heard_as.append(one.name)
+        return views
 
     def deaths(self, file: Clip, victim: Victim, threat: Threat, focus: int) -> list[str]:
         """Put a file through the real transforms and ask the true victim after each; give those that the win dies of.
@@ -75,12 +96,12 @@ class Robust:
         """
         dead = []
         for one in self.transforms:
-            die = dice(f"survive/{self._seed}/{self._clip.fingerprint}/{one.name}", 1)[0]
-            if one.why_not(file.samples, file.sample_rate) is not None:
-                dead.append(one.name)
-                continue
-            heard = self.heard(one, file.samples, die)
-            if not ask(victim, threat, heard, focus).reached:
+            possible = one.why_not(file.samples, file.sample_rate) is None
+            draws = DRAWS if one.word in DRAWN or one.name == one.word else 1
+            every = dice(f"survive/{self._seed}/{self._clip.fingerprint}/{one.name}", draws)
+            if not possible or not all(
+                ask(victim, threat, self.heard(one, file.samples, die), focus).reached for die in every
+            ):
                 dead.append(one.name)
         return dead
 
@@ -90,15 +111,19 @@ class Robust:
         return torch.from_numpy(to_rate(fold(changed), self._clip.sample_rate, self._rate))[None]
 
     def _view(self, one: Transform, die: torch.Generator) -> View:
-        if isinstance(one, MP3 | Vorbis | Opus) and self._clip.sample_rate == self._rate:
-            clean = fold(self._clip.samples)
+        rate, clip = self._clip.sample_rate, self._clip
+        if isinstance(one, MP3 | Vorbis | Opus):
+            clean = clip.mono(self._rate)
 
             def through(wave: Tensor) -> Tensor:
                 change = wave.detach().cpu().numpy() - clean
-                values = [self.heard(one, np.clip(self._clip.samples + row, -1, 1), die) for row in change]
+                there = [lift(row, self._rate, rate, clip.frames) for row in change]
+                values = [self.heard(one, np.clip(clip.samples + row, -1, 1), die) for row in there]
                 return through_kept(wave, torch.cat(values).to(wave), self._rate)
 
             return through
+        if isinstance(one, Shift) and one.samples is not None and rate != self._rate:
+            one = Shift(round(one.samples * self._rate / rate))
         return lambda wave: one.stand_in(wave, self._rate, die)
 
 

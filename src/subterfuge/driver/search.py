@@ -151,6 +151,13 @@ class Search:
             return judged
         return replace(judged, verdict=replace(judged.verdict, reached=False))
 
+    def died_of(self, won: bool) -> list[str]:
+        """Say which transforms the last file died of, or, where there was none, through which the search came least."""
+        if won or self.robust is None:
+            return []
+        worst = self.oracle.worst_view
+        return self.deaths or ([] if worst is None else [self.robust.heard_as[worst]])
+
     def _margin_of(self, judged: Judged) -> float | None:
         """Give the least margin of a file and of what the world makes of it, as the search sees them."""
         waves = [torch.from_numpy(judged.wave)[None]]
@@ -189,10 +196,15 @@ class Search:
         for _ in range(SMALLER):
             if judged.allowed:
                 break
-            self.limit.tighten(torch.from_numpy(judged.wave)[None], self.clean)
+            self.limit.tighten(torch.from_numpy(judged.wave)[None], self.clean, judged.over_db)
             delta = self.oracle.admit(delta)
             judged = self.judge(delta, folder, keep_container, notes)
-        if not judged.allowed:
+        if judged.over_db > 0:
+            notes.append(
+                f"a cell of the file lies {judged.over_db:.1f} dB beyond the masking limit: rounding, clipping, or a "
+                "channel that hides less than the others"
+            )
+        elif not judged.allowed:
             notes.append("rounding in the file takes it beyond the limit")
         return judged, delta
 
@@ -215,8 +227,10 @@ class Search:
         wave = hear(file, self.victim.sample_rate)
         heard = torch.from_numpy(wave)[None]
         verdict = ask(self.victim, self.threat, heard, self.focus)
-        allowed = self.limit.holds(heard.to(self.clean), self.clean)
-        return Judged(Clip.read(file, max_seconds=HOURS_24), file, wave, verdict, allowed)
+        written = Clip.read(file, max_seconds=HOURS_24)
+        over_db = self.limit.over_db(self.clip, written)
+        allowed = self.limit.holds(heard.to(self.clean), self.clean) and over_db == 0
+        return Judged(written, file, wave, verdict, allowed, over_db)
 
     def gap(self, waves: list[Tensor]) -> float | None:
         """Give the largest difference between the twin's scores and the victim's, or, of other kinds, probabilities."""

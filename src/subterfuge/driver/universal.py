@@ -35,6 +35,7 @@ from subterfuge.driver._universal_record import Universal, publish, universal_pa
 from subterfuge.driver._universal_sound import Mix, level_of
 from subterfuge.driver.place import workshop
 from subterfuge.driver.record import clip_record, goal_text, versions, victim_record
+from subterfuge.errors import InputError, OutputError
 from subterfuge.oracle import dice
 from subterfuge.threat import Goal, Threat, Untargeted
 from subterfuge.victim import Victim
@@ -52,6 +53,8 @@ __all__ = [
     "verdict_of",
 ]
 
+HELD_OUT = 0.3
+"""Part of the clips that judges, where nothing else is said."""
 LOUDNESS_DBFS = -20.0
 """Level of the written sound, where its level on a clip depends on the clip."""
 CEILING = 0.9
@@ -65,7 +68,7 @@ def universal(
     *,
     mix: Mix | None = None,
     test: Sequence[Clip | str | Path] = (),
-    held_out: float = 0.3,
+    held_out: float | None = None,
     folds: int | None = None,
     seconds: float | None = None,
     how: Climb | Evolve | None = None,
@@ -89,7 +92,8 @@ def universal(
         goal: targeted, untargeted or confident; untargeted by default.
         mix: how loud the sound is on a clip; 20 dB below it by default.
         test: clips to judge on instead of a part of `clips`.
-        held_out: the part of the clips that is not learned from and judges, drawn by the seed.
+        held_out: the part of the clips that is not learned from and judges, drawn by the seed; 0.3 by default, and
+            refused beside `test` or `folds`, which judge otherwise.
         folds: judge by cross-validation instead: so many sounds are learned, each without a fold of the clips, which
             it is judged on; the one that is written is learned from all.
         seconds: length of the sound; 3, or the longest clip if that is shorter, by default.
@@ -100,7 +104,7 @@ def universal(
         seed: of everything random.
         out: file or folder of the sound, by default ``universal-to-TARGET.wav`` in the current folder: mono float WAV
             at the victim's rate.
-        keep: a folder for the judged files; they are not kept by default.
+        keep: a folder for the judged files, none that a clip is in; they are not kept by default.
         force: overwrite existing results (never a clip).
         progress: called with how many steps and questions are done, of how many.
         command: how a user can repeat this, for the record.
@@ -117,6 +121,8 @@ def universal(
     learned_on, how = checked(victim, goal, on, how, starts, draws)
     everything = [one if isinstance(one, Clip) else Clip.read(one) for one in (*clips, *test)]
     notes = [*victim.warnings, *(learned_on.warnings if learned_on is not victim else ())]
+    part = _part(held_out, folds, bool(test))
+    _apart(everything, keep)
     groups = groups_of(everything, len(clips), victim, folds, bool(test))
     place, kept = places_of(everything, goal, victim, out, keep, force, notes)
     cases = [case_of(clip, victim, goal) for clip in everything]
@@ -124,7 +130,7 @@ def universal(
     if any(already):
         names = ", ".join(case.clip.name for case in cases if case.met)
         notes.append(f"left out, since the victim's answer meets the goal as they come: {names}")
-    rounds = rounds_of(groups, len(clips), already, folds, held_out, bool(test), seed)
+    rounds = rounds_of(groups, len(clips), already, folds, part, bool(test), seed)
     longest = max(len(case.heard.wave) for case in cases)
     samples = samples_of(seconds, victim.sample_rate, longest)
     asks = sum(len(judged) for _, judged in rounds) * (1 + starts + 2 * draws)
@@ -186,6 +192,27 @@ def universal(
         made = replace(made, verdict=verdict_of(made))
         publish(made, file, place, {folder / f"{one}{cases[one].clip.output_suffix()}": kept[one] for one in kept})
     return made
+
+
+def _part(held_out: float | None, folds: int | None, tested: bool) -> float:
+    """Give the part that is held out; refuse one that would go unheard."""
+    if held_out is not None and (folds is not None or tested):
+        judges = "clips to judge on" if tested else f"{folds} folds"
+        raise InputError(
+            f"a part of {held_out:g} to hold out was given, and {judges} too, by which every clip given is learned "
+            "from; leave one of them out"
+        )
+    return HELD_OUT if held_out is None else held_out
+
+
+def _apart(clips: Sequence[Clip], keep: str | Path | None) -> None:
+    """Refuse to keep the judged files among the clips."""
+    for clip in clips:
+        if keep is not None and clip.path is not None and clip.path.resolve().parent == Path(keep).resolve():
+            raise OutputError(
+                f"{keep} is the folder of the clip {clip.path}; the judged files would lie among the clips, and be "
+                "taken for some later. Give a folder of their own, such as kept."
+            )
 
 
 @dataclass(eq=False)

@@ -31,6 +31,8 @@ class NoiseToMask:
     """The same mean over the cells of one frame, for the frame where it is largest."""
     share_above: float
     """Part of all cells in which the change lies above the threshold, 0 .. 1."""
+    largest_db: float = -math.inf
+    """The largest ratio of any cell."""
 
 
 def noise_to_mask(
@@ -77,15 +79,16 @@ def noise_to_mask_of_channels(
     top = float(np.max(np.abs(change)))
     if top == 0.0:
         return NoiseToMask(-math.inf, -math.inf, 0.0)
-    means, above, count = torch.zeros(0), 0, 0
+    means, above, count, largest = torch.zeros(0), 0, 0, 0.0
     for power, threshold in _pieces(clean, change / top, rate):
         ratio = power.double() / threshold
         means = torch.cat([means, ratio.mean(-2)], dim=-1)
         above += int((ratio * top**2 > 1).sum())
+        largest = max(largest, float(ratio.max()))
         count += ratio.numel()
     level = 20 * math.log10(top)
     mean, worst = float(means.mean(-1).max()), float(means.max())
-    return NoiseToMask(_db(mean) + level, _db(worst) + level, above / count)
+    return NoiseToMask(_db(mean) + level, _db(worst) + level, above / count, _db(largest) + level)
 
 
 def _pieces(

@@ -390,6 +390,11 @@ class Oracle:
             for row in rows.tolist():
                 count[row] += self._worst.asked - 1
 
+    @property
+    def worst_view(self) -> int | None:
+        """The view through which the margin is least, or None without views."""
+        return None if self._worst is None else self._worst.lowest
+
     def unmoved(self, row: int) -> bool:
         """Say whether every one of ten or more answers about a row came to the same margin."""
         low, high = self._margins[row]

@@ -37,6 +37,11 @@ class Worst:
         """Sounds that the last call asked about, a row."""
 
     @property
+    def lowest(self) -> int:
+        """The view whose margin was least when it was last asked."""
+        return min(range(len(self._views)), key=lambda one: self._latest[one])
+
+    @property
     def most(self) -> int:
         """How many times a row may be asked about in one call."""
         return 1 + len(self._views)
