@@ -394,6 +394,7 @@ def test_the_judged_files_are_not_kept_among_the_clips_under_any_of_their_folder
 ) -> None:
     (tmp_path / "clips").mkdir()
     paths = [clip(tmp_path / "clips" / f"{n}.wav", seed=n) for n in range(4)]
+    others = [clip(tmp_path / f"{n}.wav", seed=n) for n in range(3)]
     (tmp_path / "link").symlink_to(tmp_path / "clips")
     victim = load_victim(card(tmp_path))
     monkeypatch.chdir(tmp_path / "clips")
@@ -402,10 +403,7 @@ def test_the_judged_files_are_not_kept_among_the_clips_under_any_of_their_folder
         with pytest.raises(OutputError, match=r"is the folder of the clip .*0\.wav"):
             universal(paths, victim, how=QUICK, keep=keep, out=tmp_path / "a.wav", force=True)
         with pytest.raises(OutputError, match=r"is the folder of the clip .*3\.wav"):
-            others = [clip(tmp_path / f"{n}.wav", seed=n) for n in range(3)]
             universal(others, victim, test=paths[3:], how=QUICK, keep=keep, out=tmp_path / "a.wav")
-        for one in others:
-            one.unlink()
     assert tree(tmp_path) == before
 
 
