@@ -365,9 +365,39 @@ def test_a_bar_is_missed_with_exit_code_1(least: float, code: int, tmp_path: Pat
     assert run("survive", file, *words, "--fail-under", least).code == code
 
 
-def test_where_nothing_could_be_tried_every_bar_is_missed(won: Path) -> None:
-    assert run("survive", won, "--transforms", "mp3=128", "--fail-under", 0).code == 1
-    assert run("survive", won, "--transforms", "mp3=128").code == 0
+def test_where_nothing_could_be_tried_every_bar_above_0_is_missed_and_that_is_said(won: Path) -> None:
+    for least, code in ((0, 0), (0.01, 1), (1, 1)):
+        said = run("survive", won, "--transforms", "mp3=128", "--fail-under", least)
+        assert said.code == code
+        assert "no trial tells whether the attack survives: 1 could not be tried" in said.err
+        assert (f"--fail-under {least} is missed" in said.err) == bool(code)
+    said = run("survive", won, "--transforms", "mp3=128")
+    assert (said.code, "1 could not be tried; give other transforms" in said.err) == (0, True)
+
+
+def test_where_every_transform_meets_the_goal_alone_that_is_said(tmp_path: Path, bands: Victim, home: Path) -> None:
+    file = pretend(tmp_path, bands, tones(0.3, 0.1), tones(0.3, 0.45))
+    words = ("--transforms", "highpass=1500,mp3=128", "--victim", home / "cards" / "bands.toml", "--json")
+    said = run("survive", file, *words)
+    assert "1 could not be tried, and of 1 the transform alone meets the goal" in said.err
+    assert json.loads(said.out)["share"] is None
+
+
+def test_one_outcome_under_two_names_is_refused(won: Path, tmp_path: Path, bands: Victim, home: Path) -> None:
+    other = pretend(tmp_path, bands, tones(0.3, 0.1), tones(0.3, 0.45))
+    for twin in (won, outcome_path(won), won.parent / ".." / "copy" / won.name):
+        said = run("survive", won, other, twin, "--transforms", "gain=-6", "--victim", home / "cards" / "bands.toml")
+        assert (said.code, said.out) == (2, "")
+        assert f"{twin} is the same outcome as {won}" in said.err
+
+
+def test_a_crop_that_the_clip_is_too_short_for_says_what_was_cut(tmp_path: Path, bands: Victim, home: Path) -> None:
+    file = pretend(tmp_path, bands, tones(0.3, 0.1)[:400], tones(0.3, 0.45)[:400])
+    long, short, drawn = survive(file, bands, parse_transforms("crop=10,crop=0.005,crop")).trials
+    assert long.note == "0.005 s and no more cut off either end, a tenth of a sound of 0.05 s"
+    assert (short.note, drawn.note) == (None, None)
+    said = run("survive", file, "--transforms", "crop=10", "--victim", home / "cards" / "bands.toml")
+    assert f"crop=10: {long.note}" in said.out
 
 
 def test_a_result_is_overwritten_only_by_force_and_what_is_read_never(won: Path, tmp_path: Path) -> None:

@@ -112,6 +112,16 @@ def test_a_crop_takes_a_quarter_of_a_second_or_a_tenth_where_that_is_less() -> N
     np.testing.assert_array_equal(Crop(0.25).real(short, RATE, die()), short[:, 4410:-4410])
 
 
+@pytest.mark.parametrize(("seconds", "short"), [(0.0, False), (0.1, False), (0.1002, True), (3600.0, True)])
+def test_a_crop_says_what_it_cuts_exactly_where_that_is_less_than_its_name(seconds: float, short: bool) -> None:
+    die, sound = torch.Generator(), np.zeros((2, 8009))
+    crop = Crop(seconds)
+    cut = (8009 - crop.real(sound, 8000, die).shape[1]) // 2
+    assert (cut < round(seconds * 8000)) == short
+    assert (crop.note(sound, 8000) is not None) == short
+    assert Crop().note(sound, 8000) is None
+
+
 def test_the_ends_of_a_cropped_stand_in_are_its_own_sound_mirrored() -> None:
     wave = torch.arange(100.0)[None]
     heard = Crop(1.0).stand_in(wave, 10, die())[0].tolist()

@@ -22,8 +22,10 @@ from subterfuge.cli.options import (
 )
 from subterfuge.cli.show import number, print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
+from subterfuge.errors import InputError
 
 if TYPE_CHECKING:
+    from subterfuge.driver.controls_case import Case
     from subterfuge.driver.survival import Survival, Trial
 
 MISSED = 1
@@ -85,6 +87,7 @@ def survive(
     notes: list[str] = []
     cases = [find_win(outcome, notes.append, max_seconds=max_seconds) for outcome in outcomes]
     cards = [card_of(case, card) for case in cases]
+    _check_each_once(outcomes, cases, cards)
     if out is not None:
         for case, one in zip(cases, cards, strict=True):
             check_out(out, case, one, force)
@@ -102,9 +105,12 @@ def survive(
         _print_one(found[0])
     else:
         _print_all(found)
-    print_warnings([*notes, *_warnings(found)])
     share = share_of([trial for one in found for trial in one.trials])
-    sys.exit(MISSED if fail_under is not None and (share is None or share < fail_under) else 0)
+    missed = fail_under is not None and (share or 0.0) < fail_under
+    if share is None:
+        notes.append(_nothing(found) + (f"; --fail-under {fail_under:g} is missed" if missed else ""))
+    print_warnings([*notes, *_warnings(found)])
+    sys.exit(MISSED if missed else 0)
 
 
 @click.command(epilog=examples("subterfuge transforms", "subterfuge transforms --json"))
@@ -126,6 +132,29 @@ def transforms(as_json: bool) -> None:
     click.echo(f"by default: {','.join(one.name for one in DEFAULT)}")
 
 
+def _check_each_once(outcomes: Sequence[Path], cases: Sequence[Case], cards: Sequence[Path]) -> None:
+    """Refuse an outcome that would be counted twice: the same two sounds, goal and victim."""
+    known: dict[object, Path] = {}
+    for path, case, card in zip(outcomes, cases, cards, strict=True):
+        told = case.record
+        key = (told["clip"]["sha256"], told["file_sha256"], told["goal"], case.focus, card.resolve())
+        if key in known:
+            raise InputError(
+                f"{path} is the same outcome as {known[key]}, of the same two sounds; each would count twice in what "
+                "survives, so give it once"
+            )
+        known[key] = path
+
+
+def _nothing(found: Sequence[Survival]) -> str:
+    """Say why there is no share."""
+    untried, alone = sum(one.not_tried for one in found), sum(one.tried - one.telling for one in found)
+    why = [f"{untried} could not be tried"] if untried else []
+    if alone:
+        why.append(f"of {alone} the transform alone meets the goal")
+    return f"no trial tells whether the attack survives: {', and '.join(why)}; give other transforms"
+
+
 def _print_one(found: Survival) -> None:
     chance = f"P({found.focus})"
     rows = [["as it is", found.attacked, _part(found.probability), _yes(found.reached), found.clean, "", ""]]
@@ -137,7 +166,7 @@ def _print_one(found: Survival) -> None:
         level = "no change" if one.snr_db == math.inf else number(one.snr_db)
         rows.append([one.transform, *sides, _part(one.clean_probability), level])
     print_table(["transform", "file says", chance, "goal", "clean clip says", chance, "its SNR dB"], rows)
-    _print_untried([found])
+    _print_notes([found])
     click.echo(_sentence(found))
 
 
@@ -151,18 +180,19 @@ def _print_all(found: Sequence[Survival]) -> None:
     for k, one in enumerate(found, 1):
         click.echo(f"  {k}: {one.file}")
     click.echo("  (yes): the transform alone meets the goal, which tells nothing; -: not tried")
-    _print_untried(found)
+    _print_notes(found)
 
 
-def _print_untried(found: Sequence[Survival]) -> None:
+def _print_notes(found: Sequence[Survival]) -> None:
     reasons: dict[tuple[str, str | None], list[str]] = {}
     for k, one in enumerate(found, 1):
         for trial in one.trials:
-            if not trial.tried:
-                reasons.setdefault((trial.transform, trial.why_not), []).append(str(k))
-    for (transform, why), which in reasons.items():
+            if not trial.tried or trial.note is not None:
+                said = trial.note if trial.tried else f"not tried, {trial.why_not}"
+                reasons.setdefault((trial.transform, said), []).append(str(k))
+    for (transform, said), which in reasons.items():
         where = f" with {', '.join(which)}" if len(which) < len(found) else ""
-        click.echo(f"  {transform}: not tried{where}, {why}")
+        click.echo(f"  {transform}{where}: {said}")
 
 
 def _warnings(found: Sequence[Survival]) -> list[str]:

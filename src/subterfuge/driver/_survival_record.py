@@ -34,6 +34,8 @@ class Trial:
     """Whether the transformed clean clip meets the goal too: the trial then tells nothing of the attack."""
     snr_db: float | None = None
     """Clean clip to what the transform changes of it, all channels; None of a crop, infinite (null) of no change."""
+    note: str | None = None
+    """What was done where it is less than the transform's name says."""
 
     @property
     def tried(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,21 +70,20 @@ def workshop(place: Path) -> Iterator[Path]:
         OutputError: the result's folder cannot be made or written.
     """
     missing = [folder for folder in place.parents if not folder.exists()]
+    bench = place.parent / f".subterfuge-{secrets.token_hex(6)}"  # named before it is made: an interrupt finds it
     try:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            bench = tempfile.TemporaryDirectory(dir=place.parent, prefix=".subterfuge-", ignore_cleanup_errors=True)
+            bench.mkdir(mode=0o700)
         except OSError as error:
             raise _unwritable(place.parent, error) from None
-        with bench as folder:
-            try:
-                yield Path(folder)
-            except OutputError as error:  # nobody knows the hidden folder, so the message names the result
-                said = re.sub(
-                    re.escape(str(Path(folder) / "_"))[:-1] + r"\d+(\.\w+)*", lambda _: str(place), str(error)
-                )
-                raise OutputError(said) from None
+        try:
+            yield bench
+        except OutputError as error:  # nobody knows the hidden folder, so the message names the result
+            said = re.sub(re.escape(str(bench / "_"))[:-1] + r"\d+(\.\w+)*", lambda _: str(place), str(error))
+            raise OutputError(said) from None
     finally:
+        shutil.rmtree(bench, ignore_errors=True)
         for made in missing:  # the deepest first; one that holds something stays
             with contextlib.suppress(OSError):
                 made.rmdir()

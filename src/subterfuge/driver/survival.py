@@ -22,6 +22,7 @@ from subterfuge.hearing.levels import snr_db
 from subterfuge.oracle import dice
 from subterfuge.threat import index_of
 from subterfuge.transforms import DEFAULT, Samples, Transform
+from subterfuge.transforms.moments import Crop
 from subterfuge.victim import Victim
 
 __all__ = ["Survival", "Trial", "find_win", "record_of", "share_of", "survive"]
@@ -176,4 +177,5 @@ def _try(transform: Transform, clean: Clip, changed: Clip, look: _Look, before: 
         clean_kept=control.index == before.index,
         alone=control.reached,
         snr_db=snr_db(clean.samples, sounds[1]) if sounds[1].shape == clean.samples.shape else None,
+        note=transform.note(clean.samples, rate) if isinstance(transform, Crop) else None,
     )

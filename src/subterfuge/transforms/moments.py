@@ -86,6 +86,17 @@ class Crop:
         """Take anything."""
         return None
 
+    def note(self, samples: Samples, sample_rate: int) -> str | None:
+        """Say what is cut off a sound (C, T) where that is less than the name says; None where it is as much."""
+        length = samples.shape[-1]
+        cut = length // SHORT_PART
+        if self.seconds is None or round(self.seconds * sample_rate) <= cut:
+            return None
+        return (
+            f"{cut / sample_rate:.3g} s and no more cut off either end, a tenth of a sound of "
+            f"{length / sample_rate:.3g} s"
+        )
+
     def real(self, samples: Samples, sample_rate: int, die: torch.Generator) -> Samples:
         """Cut: (C, T') with T' < T."""
         start, end = self._span(samples.shape[-1], sample_rate, die)
