@@ -282,8 +282,8 @@ def _remarks(difference: Difference, noise: dict[str, Any] | None, threat: Threa
     alone = difference.share_above_threshold_channels or 0.0
     if alone > max(0.01, 2 * (difference.share_above_threshold or 0.0)):
         remarks.append(
-            f"one channel hides less than the mean of all: over the channels {100 * alone:.0f} % of the cells lie above "
-            "the masking threshold; --limit masking minds it"
+            f"one channel hides less than the mean of all: over the channels {100 * alone:.0f} % of the cells lie "
+            "above the masking threshold; --limit masking minds it"
         )
     most = getattr(threat.limit, "peak", None)
     if most is not None and (difference.peak or 0) > most:
