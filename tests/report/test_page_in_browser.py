@@ -438,7 +438,8 @@ def test_names_that_are_markup_are_shown_and_do_nothing(browser: Browser, tmp_pa
     browser.click("#continue")
     answer_all(browser, lambda: "1")
     assert browser.js("return window.harmed ?? 0") == 0
-    assert read_results([browser.saved()]).test["pairs"][0]["name"] == name
+    shown = "".join(one for one in name if one.isprintable())
+    assert read_results([browser.saved()]).test["pairs"][0]["name"].strip() == shown.strip()
 
 
 def test_a_page_is_still_whole_after_all_this(browser: Browser) -> None:
