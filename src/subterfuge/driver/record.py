@@ -145,6 +145,9 @@ def versions() -> dict[str, str]:
         "scipy",
         "soundfile",
         "zimtohrli",
+        "pyloudnorm",
+        "visqol-python",
+        "pyroomacoustics",
         "cma",
         "deap",
     ):
