@@ -41,11 +41,6 @@ class Worst:
         """The view whose margin was least when it was last asked."""
         return min(range(len(self._views)), key=lambda one: self._latest[one])
 
-    @property
-    def most(self) -> int:
-        """How many times a row may be asked about in one call."""
-        return 1 + len(self._views)
-
     def __call__(
         self, ask: Callable[[Tensor], tuple[Tensor, Tensor]], wave: Tensor, needed: Tensor
     ) -> tuple[Tensor, Tensor]:
