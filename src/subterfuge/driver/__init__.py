@@ -211,7 +211,11 @@ def attack(
             measure=threat.measured_by,
             robust=None
             if toughened is None
-            else {"asked": [one.name for one in toughened.transforms], "died_of": search.died_of(won)},
+            else {
+                "asked": [one.name for one in toughened.transforms],
+                "died_of": search.died_of(won),
+                "queries": toughened.queries,
+            },
             budget=asdict(threat.budget),
             seed=seed,
             repeatable=not oracle.out_of_time,

@@ -70,6 +70,8 @@ class Robust:
                 f"{clip.name} can be put through none of what it is to survive ({'; '.join(refused)}); name others, "
                 "see `subterfuge transforms`"
             )
+        self.queries = 0
+        """Sounds that the true victim was asked about for it."""
         self.heard_as: list[str] = []
         """Names of what the search hears; what means nothing at the victim's rate is left to the judge."""
 
@@ -99,11 +101,15 @@ class Robust:
             possible = one.why_not(file.samples, file.sample_rate) is None
             draws = DRAWS if one.word in DRAWN or one.name == one.word else 1
             every = dice(f"survive/{self._seed}/{self._clip.fingerprint}/{one.name}", draws)
-            if not possible or not all(
-                ask(victim, threat, self.heard(one, file.samples, die), focus).reached for die in every
-            ):
+            if not possible or not all(self._reached(one, file, victim, threat, focus, die) for die in every):
                 dead.append(one.name)
         return dead
+
+    def _reached(
+        self, one: Transform, file: Clip, victim: Victim, threat: Threat, focus: int, die: torch.Generator
+    ) -> bool:
+        self.queries += 1
+        return ask(victim, threat, self.heard(one, file.samples, die), focus).reached
 
     def heard(self, one: Transform, samples: np.ndarray, die: torch.Generator) -> Tensor:
         """Give what the victim hears (1, T) of samples (C, T') after the real transform."""
