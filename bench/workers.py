@@ -28,7 +28,7 @@ def waits(wave: Any) -> list[float]:
 
 
 def computes(wave: Any) -> list[float]:
-    from subterfuge.victims.recipes import true_librosa_mean_25
+    from subterfuge.dsp.recipes import true_librosa_mean_25
 
     return [float(number) for number in true_librosa_mean_25(wave, RATE)[:2]]
 

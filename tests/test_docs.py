@@ -19,12 +19,12 @@ import torch
 from subterfuge import Clip, Outcome, SubterfugeError, Targeted, Threat, attack
 from subterfuge.attacks import ATTACKS, make_attack
 from subterfuge.cli import cli
+from subterfuge.dsp.recipes import RECIPES
 from subterfuge.errors import VictimError
 from subterfuge.oracle import Oracle, dice
 from subterfuge.victims import LOADERS, TorchVictim, read_card
 from subterfuge.victims.card import COMMON
 from subterfuge.victims.preprocess import FILTERS
-from subterfuge.victims.recipes import RECIPES
 from subterfuge.victims.twins import TRANSFORMS, TWINS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from subterfuge.dsp.recipes import Recipe
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims.preprocess import Filter, straight_through
-from subterfuge.victims.recipes import Recipe
 from subterfuge.victims.twins import Twin
 
 

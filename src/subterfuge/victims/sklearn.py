@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from subterfuge.dsp.recipes import RECIPES, Recipe
 from subterfuge.errors import SubterfugeError, VictimError, nearest
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import checked
@@ -35,7 +36,6 @@ from subterfuge.victims._sklearn_twin import SklearnTwin
 from subterfuge.victims.card import Card, fingerprint_of
 from subterfuge.victims.modelfile import load_model
 from subterfuge.victims.preprocess import FILTERS, Filter
-from subterfuge.victims.recipes import RECIPES, Recipe
 from subterfuge.victims.twins import NoTwin, behind, transform_of, twin_of
 
 __all__ = ["KEYS", "SklearnTwin", "SklearnVictim", "load"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from subterfuge.dsp import librosa_mean_25
+from subterfuge.dsp.mean25 import librosa_mean_25
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,54 @@
+"""What a classifier is taught and tested with: sounds, what they are, and which of them are one recording."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sound of a set."""
+
+    path: Path
+    label: str
+    """What it is; of several instruments, the first that was named."""
+    group: str
+    """The recording that it is from. Examples of one recording never stand on both sides of a split by recording."""
+    also: tuple[str, ...] = ()
+    """What else is heard in it."""
+    about: tuple[tuple[str, str], ...] = ()
+    """What else is known of it, such as ``("genre", "jaz")``; in the order of the layout."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Everything that is heard in it."""
+        return (self.label, *self.also)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples in a fixed order, and what was left out of them."""
+
+    name: str
+    examples: tuple[Example, ...]
+    skipped: tuple[str, ...] = ()
+    """Files that are in the set's folder and not in the set: one sentence each, with the path and the reason."""
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in alphabetical order."""
+        return tuple(sorted({one.label for one in self.examples}))
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """How many recordings each class has."""
+        return dict(Counter(label for label, _ in {(one.label, one.group) for one in self.examples}))
+
+    def only(self, places: list[int]) -> Dataset:
+        """Give the same set with only the examples at some places."""
+        return replace(self, examples=tuple(self.examples[place] for place in places))
