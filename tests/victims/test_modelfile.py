@@ -129,10 +129,7 @@ MODELS: dict[str, Any] = {
     "label encoder": LabelEncoder(),
     "label binarizer": LabelBinarizer(),
 }
-NOT_IN_SKOPS = {"tree", "extra tree", "forest", "extra trees", "boosting", "AdaBoost", "bagging"} | {
-    "neighbours, k-d tree",
-    "neighbours, ball tree",
-}
+NOT_IN_SKOPS = {"neighbours, k-d tree", "neighbours, ball tree"}
 
 
 @cache
@@ -174,7 +171,7 @@ def test_every_known_model_comes_back_from_pickle_and_joblib(name: str, form: ob
 
 
 @pytest.mark.parametrize("name", sorted(MODELS.keys() - NOT_IN_SKOPS))
-def test_every_model_without_trees_comes_back_from_skops(name: str, tmp_path: Path) -> None:
+def test_every_model_without_neighbour_trees_comes_back_from_skops(name: str, tmp_path: Path) -> None:
     assert_answers_alike(name, saved(tmp_path, fitted(name), "skops"))
 
 

@@ -22,10 +22,11 @@ import joblib
 import numpy as np
 import pytest
 import skops.io
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeRegressor
 
 from subterfuge.errors import CardError, UntrustedModel
 from subterfuge.victims.modelfile import load_model
@@ -348,23 +349,86 @@ FORGED: dict[str, Callable[[], Any]] = {
     "support vectors too many": lambda: support_vectors(_n_support=np.array([2, 90], np.int32)),
     "too few coefficients": lambda: support_vectors(_dual_coef_=np.ones((1, 2))),
     "too few intercepts": lambda: support_vectors(_intercept_=np.ones(0)),
+    "a set of trees, one of which leads outside": lambda: forged(
+        VotingClassifier([("a", tree()), ("b", tree())]).fit(np.eye(3), [0, 1, 2]), estimators_={tree(left_child=10**6)}
+    ),
+    "a forest's tree of other features": lambda: forged(forest(), n_features_in_=1),
+    "boosted trees in more columns than classes": lambda: forged(
+        boosted(), estimators_=boosted().estimators_[:, [0] * 9]
+    ),
+    "boosted trees that are none": lambda: boosted_with(tree_=forged(StandardScaler(), n_features=3)),
+    "boosted trees of several values": lambda: boosted_with(tree_=tree().tree_),
+    "a first guess of other columns": lambda: forged(
+        boosted(), init_=forged(boosted().init_, class_prior_=np.ones(2) / 2)
+    ),
 }
 
 
-@pytest.mark.parametrize("form", ["pickle", "joblib"])
+def forest() -> RandomForestClassifier:
+    return RandomForestClassifier(2, random_state=0).fit(np.eye(3), [0, 1, 2])
+
+
+def boosted() -> GradientBoostingClassifier:
+    return GradientBoostingClassifier(n_estimators=2).fit(np.eye(3), [0, 1, 2])
+
+
+def boosted_with(**changes: Any) -> GradientBoostingClassifier:
+    model = boosted()
+    forged(model.estimators_[0, 0], **changes)
+    return model
+
+
+@pytest.mark.parametrize("form", ["pickle", "joblib", "skops"])
 @pytest.mark.parametrize("name", FORGED)
 def test_numbers_that_lead_compiled_code_outside_are_refused(name: str, form: str, path: Path) -> None:
     path.write_bytes(pickle.dumps(FORGED[name]()))
     if form == "joblib":
         joblib.dump(FORGED[name](), path)
+    if form == "skops":
+        skops.io.dump(FORGED[name](), path)
     with pytest.raises(CardError, match=r"cannot be loaded: (a decision tree|the tables of a)"):
         load_model(path)
 
 
-def test_forged_support_vectors_are_refused_in_skops_too(path: Path) -> None:
-    skops.io.dump(FORGED["support vectors too many"](), path)
-    with pytest.raises(CardError, match="the tables of a SVC do not agree"):
+@pytest.mark.parametrize(("key", "value"), [("node_count", 10**6), ("node_count", 1), ("max_depth", 0)])
+def test_a_tree_in_skops_that_miscounts_its_nodes_is_refused(key: str, value: int, path: Path) -> None:
+    skops.io.dump(tree(), path)
+    schema, parts = unpacked(path)
+    number = schema["content"]["content"]["tree_"]["content"]["content"][key]
+    number |= {"content": str(value), "__id__": 1}  # of its own: equal numbers share one
+    archive(path, schema, **parts)
+    with pytest.raises(CardError, match=r"a decision tree (whose tables are of different lengths|that is deeper)"):
         load_model(path)
+
+
+def test_a_tree_in_skops_that_was_never_filled_is_refused(path: Path) -> None:
+    skops.io.dump(tree(), path)
+    schema, parts = unpacked(path)
+    filled = schema["content"]["content"]["tree_"]["content"]
+    filled["content"], filled["key_types"]["content"] = {}, []
+    archive(path, schema, **parts)
+    with pytest.raises(CardError, match="a decision tree whose tables are of different lengths"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("called", [("sklearn.tree._tree", "Tree"), ("numpy", "ndarray")])
+def test_a_tree_in_skops_beside_a_class_that_our_checks_do_not_know_is_refused(
+    called: tuple[str, str], path: Path
+) -> None:
+    skops.io.dump(ExtraTreeRegressor().fit(np.eye(3), [0, 1, 2]), path)
+    schema, parts = unpacked(path)
+    node = schema["content"]["content"]["tree_"]
+    node["__module__"], node["__class__"] = called
+    archive(path, schema, **parts)
+    said = "ExtraTreeRegressor beside a decision tree" if called[1] == "Tree" else "ndarray"
+    with pytest.raises(UntrustedModel, match=said):
+        load_model(path)
+
+
+def unpacked(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    with zipfile.ZipFile(path) as pack:
+        parts = {name: pack.read(name) for name in pack.namelist()}
+    return json.loads(parts.pop("schema.json")), parts
 
 
 def test_a_skops_file_with_types_of_its_own_is_refused_by_name(path: Path, canary: Path) -> None:

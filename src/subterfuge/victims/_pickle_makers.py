@@ -17,6 +17,7 @@ import numpy as np
 from numpy.random import MT19937, PCG64, Generator, RandomState, SeedSequence
 
 from subterfuge.victims import _pickle_numpy as numpy_made
+from subterfuge.victims._native import fault_of_tree
 from subterfuge.victims._pickle_machine import plain_key
 from subterfuge.victims._pickle_names import DISTANCES, LOSSES, NEIGHBOUR_TREES, Name
 from subterfuge.victims._pickle_numpy import Damaged, Refused
@@ -104,21 +105,10 @@ def _tree(features: object, classes: object, outputs: object) -> Any:
 def _state_tree(tree: Any, state: Any) -> None:
     nodes, values, deepest = state["nodes"], state["values"], state["max_depth"]
     count = len(nodes)
-    inner = nodes["left_child"] != -1
-    ranks = np.arange(count)
-    for side in ("left_child", "right_child"):
-        if not np.all((nodes[side] > ranks)[inner] & (nodes[side] < count)[inner]):
-            raise Damaged("a decision tree with a branch that leads nowhere")
-    if not np.all((nodes["feature"][inner] >= 0) & (nodes["feature"][inner] < tree.n_features)):
-        raise Damaged("a decision tree that asks for a feature that there is not")
     if count < 1 or state["node_count"] != count or len(values) != count:
         raise Damaged("a decision tree whose tables are of different lengths")
-    depth, level = 0, np.zeros(1, np.intp)
-    while (level := level[inner[level]]).size:
-        level = np.unique([nodes["left_child"][level], nodes["right_child"][level]])
-        depth += 1
-    if depth > deepest:
-        raise Damaged("a decision tree that is deeper than it says")
+    if fault := fault_of_tree(nodes, tree.n_features, deepest):
+        raise Damaged(fault)
     tree.__setstate__({"max_depth": int(deepest), "node_count": count, "nodes": nodes, "values": values})
 
 

@@ -73,6 +73,8 @@ DISTANCES = _names(
         "metrics._dist_metrics": "ChebyshevDistance64 EuclideanDistance64 ManhattanDistance64 MinkowskiDistance64",
     }
 )
+TREE: Name = ("sklearn.tree._tree", "Tree")
+"""Holds the fitted numbers of a decision tree; its nodes are checked before anything follows them."""
 NEIGHBOUR_TREES = _names({"neighbors._kd_tree": "KDTree", "neighbors._ball_tree": "BallTree"})
 
 _SCALAR_TYPES = {"bool", "bool_", "str_", "bytes_", "float16", "float32", "float64"} | {

@@ -3,8 +3,9 @@
 skops is a zip of ``schema.json``, a tree of nodes that each name a loader, a module and a class, beside the
 arrays in numpy's format. Its audit trusts all of scikit-learn's estimators; here the loaders are narrowed to
 those that hold data and objects, because some have let calls through in the past (CVE-2025-54412,
-CVE-2025-54413), and the plain classes of `_pickle_names` are trusted too. Trees and neighbour trees are not:
-skops hands their numbers to compiled code unchecked.
+CVE-2025-54413), and the plain classes of `_pickle_names` are trusted too. So is the decision tree, as long as
+everything else of scikit-learn's in the file is on that list: skops makes it without a look at its nodes, and
+`_native.check`, which knows those classes, looks at them before anyone asks it. Neighbour trees are not trusted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from zipfile import BadZipFile, ZipFile
 
 from subterfuge.victims._inflate import Unreadable
 from subterfuge.victims._pickle_makers import DTYPE
-from subterfuge.victims._pickle_names import CLASSES, SCORES
+from subterfuge.victims._pickle_names import CLASSES, LOSSES, SCORES, TREE
 from subterfuge.victims._pickle_numpy import Refused
 
 _LOADERS = frozenset(
@@ -28,7 +29,8 @@ _LOADERS = frozenset(
         "RandomGeneratorNode",
     }
 )
-_KNOWN = frozenset(".".join(name) for name in CLASSES | SCORES | {DTYPE.name})
+_KNOWN = frozenset(".".join(name) for name in CLASSES | SCORES | {DTYPE.name, TREE})
+_BESIDE_TREES = _KNOWN | {".".join(name) for name in LOSSES}
 _SCHEMA = "schema.json"
 _SCHEMA_MOST = 64 * 2**20
 
@@ -64,6 +66,10 @@ def load_skops(raw: bytes, most: int) -> object:
     untrusted = get_untrusted_types(data=raw)
     if unknown := [name for name in untrusted if name not in _KNOWN]:
         raise Refused(*unknown)
+    if ".".join(TREE) in untrusted:  # TreeNode asks for it whatever its node is called
+        others = {_name(node) for node in nodes} - _BESIDE_TREES
+        if others := {name for name in others if name.startswith("sklearn.")}:
+            raise Refused(*(f"{name} beside a decision tree" for name in sorted(others)))
     return loads(raw, trusted=untrusted)
 
 

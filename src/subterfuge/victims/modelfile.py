@@ -103,7 +103,7 @@ def _refused(path: Path, form: str, found: list[str]) -> UntrustedModel:
     override = (
         "If you know who made the file, --trust-pickle loads it and runs what is in it."
         if form == "a pickle"
-        else "Save the model again from plain scikit-learn classes; one that holds trees, with joblib."
+        else "Save the model again from plain scikit-learn classes; one that holds neighbour trees, with joblib."
     )
     return UntrustedModel(
         f"The model file {path} asks, as {form}, for more than data and known scikit-learn classes: "
