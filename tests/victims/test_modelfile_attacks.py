@@ -390,7 +390,7 @@ def test_numbers_that_lead_compiled_code_outside_are_refused(name: str, form: st
         load_model(path)
 
 
-@pytest.mark.parametrize(("key", "value"), [("node_count", 10**6), ("node_count", 1), ("max_depth", 0)])
+@pytest.mark.parametrize(("key", "value"), [("node_count", -1), ("node_count", 1), ("max_depth", 0)])
 def test_a_tree_in_skops_that_miscounts_its_nodes_is_refused(key: str, value: int, path: Path) -> None:
     skops.io.dump(tree(), path)
     schema, parts = unpacked(path)
