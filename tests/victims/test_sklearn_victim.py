@@ -28,11 +28,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC, NuSVC
 
 from subterfuge.audio import Clip
-from subterfuge.errors import VictimError
+from subterfuge.errors import CardError, VictimError
 from subterfuge.training.demo_data import embedded_card, embedded_clips
 from subterfuge.training.seed_study_cards import cards
 from subterfuge.victim import Gives, Kind, Victim, duels_of, winner
 from subterfuge.victims import load_victim
+from subterfuge.victims._check_gradient import slopes_at
 from subterfuge.victims.sklearn import SklearnTwin, SklearnVictim
 
 NAMES = ["cel", "flu", "tru"]
@@ -65,7 +66,7 @@ ZOO: dict[str, tuple[Callable[[], Any], Kind, bool]] = {
         True,
     ),
     "neighbours": (lambda: scaled(KNeighborsClassifier(3)), Kind.LOG_PROBABILITY, False),
-    "forest": (lambda: RandomForestClassifier(5, random_state=0), Kind.LOG_PROBABILITY, False),
+    "forest": (lambda: RandomForestClassifier(5, random_state=0), Kind.LOG_PROBABILITY, True),
     "hard vote": (
         lambda: VotingClassifier([("a", scaled(RidgeClassifier())), ("b", scaled(LinearSVC()))]),
         Kind.DECISION,
@@ -265,23 +266,44 @@ def test_the_studys_twins_are_as_near_as_float32_features_allow(study, seed_stud
         assert torch.equal(victim.twin.decide(asked), victim.decide(asked))
 
 
-def test_a_denoised_victims_gradient_is_that_at_the_filtered_wave(study, seed_study) -> None:
-    victim, _, _, before = study
+def test_a_denoised_victims_gradient_goes_through_its_filter(seed_study, tmp_path) -> None:
+    victim = denoised(seed_study, tmp_path)
+    asked = torch.from_numpy(waves_of(seed_study)[0][:30000])[None].double()
+    asked = asked + 1e-4 * torch.randn(asked.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert victim.twin.warnings == ()
+    assert victim.twin.unfiltered() is victim.twin
+    slope = slopes_at(victim.twin, asked, 0)
+    assert slope.exact
+    assert slope.error < 1e-3
+    assert slope.stand_ins < 1
+
+
+def test_who_does_not_know_the_filter_has_the_gradient_at_the_filtered_wave(seed_study, tmp_path) -> None:
+    victim = denoised(seed_study, tmp_path)
+    blind = victim.twin.straight_through()
+    assert blind.straight_through() is blind
+    assert blind.warnings == ("gradients pass noisereduce as if it did nothing",)
     wave = waves_of(seed_study)[0][:60000]
     asked = torch.from_numpy(wave)[None].requires_grad_()
-    filtered = torch.from_numpy(np.array(before(y=wave, sr=44100), dtype=np.float32))[None].requires_grad_()
-    (slope,) = torch.autograd.grad(victim.twin.scores(asked)[0, 0].sum(), asked)
-    (there,) = torch.autograd.grad(victim.twin.unfiltered().scores(filtered)[0, 0].sum(), filtered)
+    filtered = torch.from_numpy(np.array(noisereduce.reduce_noise(y=wave, sr=44100)))[None].requires_grad_()
+    torch.testing.assert_close(blind.scores(asked), victim.twin.scores(asked), rtol=0, atol=1e-6)
+    (slope,) = torch.autograd.grad(blind.scores(asked)[0, 0].sum(), asked)
+    (there,) = torch.autograd.grad(blind.unfiltered().scores(filtered)[0, 0].sum(), filtered)
+    (through,) = torch.autograd.grad(victim.twin.scores(asked)[0, 0].sum(), asked)
     assert torch.equal(slope, there)
-    assert float(slope.norm()) > 0
-    assert any("noisereduce" in note for note in victim.twin.warnings) == (victim.before is not None)
+    assert float((slope - through).norm()) > 0.1 * float(through.norm())
 
 
-def test_digital_silence_stays_silence_through_the_filter() -> None:
-    from subterfuge.victims.preprocess import reduce_noise
+def denoised(seed_study: Path, folder: Path) -> SklearnVictim:
+    (folder / "models").symlink_to(seed_study / "models")
+    (folder / "denoise.toml").write_text(cards()["denoise.toml"][0], encoding="utf-8")
+    return load_victim(folder / "denoise.toml")
 
-    silence = np.zeros(5000, dtype=np.float32)
-    assert np.array_equal(reduce_noise(silence, 44100), silence)
+
+def test_a_filter_that_refuses_the_rate_is_a_mistake_of_the_card(table, model_card) -> None:
+    card = model_card(SVC().fit(table.X, table.y), labels=NAMES, sample_rate=4000, preprocess="noisereduce")
+    with pytest.raises(CardError, match=r'preprocess = "noisereduce" cannot be done at sample_rate = 4000: .*5120 to'):
+        load_victim(card)
 
 
 def test_the_embedded_victim_answers_its_clips_and_so_does_its_twin(features_by_hand) -> None:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.transforms.codecs import MP3, Opus, Vorbis
+from subterfuge.transforms.denoise import Denoise
 from subterfuge.transforms.filters import HighPass, LowPass, Resample
 from subterfuge.transforms.level import Gain, Noise
 from subterfuge.transforms.moments import Crop, Shift
@@ -31,6 +32,7 @@ __all__ = [
     "MP3",
     "TRANSFORMS",
     "Crop",
+    "Denoise",
     "Dice",
     "Dither",
     "Gain",
@@ -72,6 +74,7 @@ DEFAULT: tuple[Transform, ...] = (
     HighPass(100.0),
     Room(0.3),
     Noise(40.0),
+    Denoise(),
 )
 """What a change is asked to survive where nothing else is said."""
 

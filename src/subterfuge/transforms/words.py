@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from subterfuge.errors import TransformError, nearest
 from subterfuge.transforms.codecs import MP3, Opus, Vorbis
+from subterfuge.transforms.denoise import Denoise
 from subterfuge.transforms.filters import HighPass, LowPass, Resample
 from subterfuge.transforms.level import Gain, Noise
 from subterfuge.transforms.moments import Crop, Shift
@@ -29,6 +30,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "highpass": HighPass,
     "room": Room,
     "noise": Noise,
+    "denoise": Denoise,
 }
 """From the word on the command line to the transform."""
 
@@ -58,7 +60,9 @@ def _parse(part: str, text: str) -> Transform:
         raise TransformError(f"'{text}' has an empty place; transforms were expected, such as mp3=128,gain,shift")
     if word not in TRANSFORMS:
         raise TransformError(f"transform '{word}' is not known; {nearest(word, TRANSFORMS)}")
-    make: Callable[..., Any] = TRANSFORMS[word]
+    make: Any = TRANSFORMS[word]
+    if equals and not fields(make):
+        raise TransformError(f"{part}: {word} takes no value; leave the = away")
     made: Transform = make(_number(part, value)) if equals else make()
     return made
 

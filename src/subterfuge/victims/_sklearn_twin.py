@@ -10,7 +10,7 @@ from torch import Tensor
 
 from subterfuge.dsp.recipes import Recipe
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims.preprocess import Filter, straight_through
+from subterfuge.victims.preprocess import Filter
 from subterfuge.victims.twins import Twin
 
 
@@ -45,7 +45,7 @@ class SklearnTwin:
     def features(self, wave: Tensor) -> Tensor:
         """Give the features of waves (N, T), shape (N, F), before any scaling."""
         if self.before is not None:
-            wave = straight_through(wave, self.before, self.sample_rate)
+            wave = self.before.searched(wave, self.sample_rate)
         return self.recipe.twin(wave, self.sample_rate)
 
     def decide(self, wave: Tensor) -> Tensor:
@@ -62,22 +62,33 @@ class SklearnTwin:
         chances = self.head.probabilities(self.features(wave))
         return None if chances is None else chances.to(wave.device)
 
+    def straight_through(self) -> SklearnTwin:
+        """Give the twin of one who does not know the filter's gradient: it passes as if the filter did nothing.
+
+        What an attack on it finds, beside what one on the twin itself finds, says how much of a defence is a filter
+        that nobody had gone through.
+        """
+        if self.before is None or self.before.twin is None:
+            return self
+        blind = replace(self.before, twin=None)
+        return replace(self, before=blind, warnings=(*self.warnings, str(blind.note)))
+
     def unfiltered(self) -> SklearnTwin:
-        """Give the twin without its filter, whose gradient is not its own."""
-        return replace(self, before=None)
+        """Give the twin without a filter whose gradient is not its own; one with a twin stays."""
+        return replace(self, before=None) if self.before is not None and self.before.twin is None else self
 
     def without_stand_ins(self, at: Tensor) -> Callable[[Tensor], Tensor]:
         """Give a function like the `scores` of `unfiltered`, whose gradient is its own slope near waves (N, T).
 
         Features that the recipe calls stepped are held at their values at `at`.
         """
+        plain = self.unfiltered()
         with torch.no_grad():
-            held = self.recipe.twin(at, self.sample_rate)
+            held = plain.features(at)
         steps = torch.zeros(self.recipe.features, dtype=torch.bool, device=at.device)
         steps[list(self.recipe.stepped)] = True
 
         def scores(wave: Tensor) -> Tensor:
-            x = self.recipe.twin(wave, self.sample_rate)
-            return self.head.scores(torch.where(steps, held, x))
+            return self.head.scores(torch.where(steps, held, plain.features(wave)))
 
         return scores

@@ -3,61 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from subterfuge.errors import MissingExtra
-
-Filter = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
-
-
-def reduce_noise(wave: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    """Give `noisereduce.reduce_noise(y, sr)` of one mono wave (T,): its non-stationary spectral gate.
-
-    Of digital silence noisereduce makes NaN, 0 by 0; here it stays silence.
-
-    Raises:
-        MissingExtra: the package noisereduce is not installed.
-    """
-    try:
-        import noisereduce
-    except ImportError:
-        raise MissingExtra(
-            'this victim\'s card says preprocess = "noisereduce", and the package noisereduce is not installed; '
-            "install it with: pip install 'sonic-subterfuge[denoise]'"
-        ) from None
-    if not wave.any():
-        return wave
-    reduced: NDArray[np.float32] = noisereduce.reduce_noise(y=wave, sr=sample_rate)
-    return reduced
+from subterfuge.transforms.denoise import gate, reduce_noise, why_not_denoised
+from subterfuge.transforms.transform import through
 
 
-FILTERS: dict[str, Filter] = {"noisereduce": reduce_noise}
+@dataclass(frozen=True)
+class Filter:
+    """A filter as the deployed model applies it, and as a gradient goes through it."""
+
+    name: str
+    true: Callable[[NDArray[np.float32], int], NDArray[np.float32]]
+    """Of one mono wave (T,) at a rate: (T,)."""
+    why_not: Callable[[int], str | None] = lambda sample_rate: None
+    """Why it refuses a rate, or None."""
+    twin: Callable[[Tensor, int], Tensor] | None = None
+    """The same in torch, of waves (N, T), with its own gradient; without one, gradients pass straight through."""
+
+    @property
+    def note(self) -> str | None:
+        """What a user must know of gradients through it."""
+        return None if self.twin else f"gradients pass {self.name} as if it did nothing"
+
+    def searched(self, wave: Tensor, sample_rate: int) -> Tensor:
+        """Filter waves (N, T) with a gradient: the twin's, or else the identity's on the true filter (BPDA)."""
+        if self.twin is not None:
+            return self.twin(wave, sample_rate)
+        rows = [self.true(row, sample_rate) for row in wave.detach().cpu().float().numpy()]
+        return through(wave, torch.from_numpy(np.stack(rows)).to(wave))
+
+
+FILTERS: dict[str, Filter] = {"noisereduce": Filter("noisereduce", reduce_noise, why_not_denoised, gate)}
 """From the name on a card to the filter."""
-
-
-class StraightThrough(torch.autograd.Function):
-    """A filter's true output forward; backward its input's gradient is its output's, as if it did nothing.
-
-    Backward pass differentiable approximation with the identity (BPDA, Athalye, Carlini and Wagner 2018).
-    """
-
-    @staticmethod
-    def forward(ctx: object, wave: Tensor, true: Filter, sample_rate: int) -> Tensor:
-        """Filter each row of waves (N, T)."""
-        rows = [true(row, sample_rate) for row in wave.detach().cpu().float().numpy()]
-        return torch.from_numpy(np.stack(rows)).to(wave)
-
-    @staticmethod
-    def backward(ctx: object, *grads: Tensor) -> tuple[Tensor, None, None]:
-        """Pass the gradient through."""
-        return grads[0], None, None
-
-
-def straight_through(wave: Tensor, true: Filter, sample_rate: int) -> Tensor:
-    """Filter waves (N, T) truly, with the identity's gradient."""
-    filtered: Tensor = StraightThrough.apply(wave, true, sample_rate)  # type: ignore[no-untyped-call]
-    return filtered

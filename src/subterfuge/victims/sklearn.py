@@ -135,7 +135,7 @@ class SklearnVictim:
 
     def _features(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         if self.before is not None:
-            rows = np.stack([self.before(row, self.sample_rate) for row in rows])
+            rows = np.stack([self.before.true(row, self.sample_rate) for row in rows])
         features = np.stack([self.recipe.true(row, self.sample_rate) for row in rows])
         return features if self.scaler is None else np.asarray(self.scaler.transform(features))
 
@@ -204,6 +204,9 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Skle
         raise card.fail(f'preprocess = "{before_name}" is no filter; {nearest(before_name, FILTERS)}')
     device_of(device)
     recipe, before = RECIPES[recipe_name], FILTERS[before_name] if before_name else None
+    refused = before.why_not(card.sample_rate) if before is not None else None
+    if refused is not None:
+        raise card.fail(f'preprocess = "{before_name}" cannot be done at sample_rate = {card.sample_rate}: {refused}')
     model = load_model(card.file("model"), trust_pickle=trust_pickle)
     scaler_file = load_model(card.file("scaler"), trust_pickle=trust_pickle) if "scaler" in card.values else None
     estimator, scaler = unsearched(model.estimator), scaler_file.estimator if scaler_file else None
@@ -221,8 +224,8 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Skle
     except NoTwin as reason:
         return replace(victim, no_twin=str(reason))
     notes: tuple[str, ...] = (head.note,) if head.note else ()
-    if before is not None:
-        notes += (f"gradients pass {before_name} as if it did nothing",)
+    if before is not None and before.note is not None:
+        notes += (before.note,)
     twin = SklearnTwin(f"{card.name} (twin)", labels, card.sample_rate, fingerprint, recipe, head, before, notes)
     return replace(victim, twin=twin)
 
