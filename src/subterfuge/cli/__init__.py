@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from subterfuge.cli.control import control as control_command
+from subterfuge.cli.data import data as data_command
 from subterfuge.cli.listen import listen as listen_command
 from subterfuge.cli.options import (
     LOST,
@@ -399,37 +400,7 @@ def diff(
     print_warnings(found["notes"])
 
 
-@cli.group(epilog=examples("subterfuge data seed-study --to study"))
-def data() -> None:
-    """Fetch data sets and studies."""
-
-
-@data.command(
-    "seed-study",
-    epilog=examples(
-        "subterfuge data seed-study --to study",
-        "subterfuge data seed-study --to study --from ~/copies/seed-study",
-    ),
-)
-@click.option("--to", "to", required=True, type=PATH, help="The folder to fill.")
-@click.option("--from", "source", type=PATH, help="A local copy of the study, or of IRMAS-TrainingData.")
-@click.option("--force", is_flag=True, help="Overwrite files that differ.")
-@as_json
-def seed_study(to: Path, source: Path | None, force: bool, as_json: bool) -> None:
-    """Fetch the original study's models, results and clips, checked, and write three ready cards."""
-    from dataclasses import asdict
-
-    from subterfuge.training.seed_study import fetch_seed_study
-
-    with Watch("seed-study", quiet=as_json) as watch:
-        report = fetch_seed_study(to, source=source, force=force, progress=watch.files)
-    if as_json:
-        print_json(plain(asdict(report)))
-        return
-    click.echo(f"{len(report.fetched)} files fetched, {len(report.kept)} already there, in {report.folder}")
-    if report.advice:
-        click.echo(report.advice)
-    click.echo("cards: " + ", ".join(str(path) for path in report.cards))
+cli.add_command(data_command)
 
 
 @cli.command(epilog=examples("subterfuge demo", "subterfuge demo --out somewhere"))

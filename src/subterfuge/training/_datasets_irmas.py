@@ -78,7 +78,7 @@ def has_texts(found: Found) -> bool:
     return bool(beside) and 2 * len(beside) >= len(found.sounds) and not _labels(found.folder / beside[0])[1]
 
 
-def training(found: Found) -> tuple[list[Example], list[str]]:
+def read_training(found: Found) -> tuple[list[Example], list[str]]:
     """Give the training clips, in folders of their classes or in one, and sentences about what is no such clip."""
     if TRAINING in found.folders:
         found = found.under(TRAINING)
@@ -97,7 +97,7 @@ def training(found: Found) -> tuple[list[Example], list[str]]:
     return examples, skipped
 
 
-def testing(found: Found) -> tuple[list[Example], list[str]]:
+def read_testing(found: Found) -> tuple[list[Example], list[str]]:
     """Give the test clips; each has a text beside it with a label in each line, the first of which it is filed under.
 
     A recording is what stands before the last ``-`` and number of a name, in whichever folder.

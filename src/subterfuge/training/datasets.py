@@ -91,7 +91,7 @@ def check_labels_match(data: Dataset, labels: Sequence[str], *, all_needed: bool
     raise InputError(f"{data.name}: {'; '.join(said)}. Labels must be the same words; rename the set's, or the card's")
 
 
-def folders(found: Found) -> Read:
+def read_folders(found: Found) -> Read:
     """Read a folder for each class; folders below one of them are parts of its recordings' names."""
     found = _descended(found)
     classes = [one for one in found.folders if any(sound.startswith(f"{one}/") for sound in found.sounds)]
@@ -116,9 +116,9 @@ def folders(found: Found) -> Read:
 
 
 READERS: dict[str, Callable[[Found], Read]] = {
-    "irmas": irmas.training,
-    "irmas-test": irmas.testing,
-    "folders": folders,
+    "irmas": irmas.read_training,
+    "irmas-test": irmas.read_testing,
+    "folders": read_folders,
 }
 
 
