@@ -48,7 +48,41 @@ def write(folder: Path, kind: str, rest: str) -> Path:
     return folder / "card.toml"
 
 
-EXAMPLES: dict[str, Callable[[Path], Path]] = {"sklearn": sklearn_card, "torch": torch_card, "python": python_card}
+def wrapper_card(folder: Path, kind: str, rest: str) -> Path:
+    """Write a card that names the torch card beside it."""
+    torch_card(folder)
+    path = folder / f"{kind}.toml"
+    path.write_text(f'schema = 1\nkind = "{kind}"\nsample_rate = 8000\n{rest}')
+    return path
+
+
+def through_card(folder: Path) -> Path:
+    return wrapper_card(folder, "through", 'victim = "card.toml"\nthrough = "mp3=32,lowpass=3000,noise=30"\n')
+
+
+def smoothed_card(folder: Path) -> Path:
+    return wrapper_card(folder, "smoothed", 'victim = "card.toml"\nsd = 0.01\n')
+
+
+def ensemble_card(folder: Path) -> Path:
+    through_card(folder)
+    return wrapper_card(folder, "ensemble", 'members = ["card.toml", "through.toml"]\n')
+
+
+def detector_card(folder: Path) -> Path:
+    smoothed_card(folder)
+    return wrapper_card(folder, "detector", 'victim = "smoothed.toml"\nsurvives = "requantise=8,lowpass=3000"\n')
+
+
+EXAMPLES: dict[str, Callable[[Path], Path]] = {
+    "sklearn": sklearn_card,
+    "torch": torch_card,
+    "python": python_card,
+    "through": through_card,
+    "smoothed": smoothed_card,
+    "ensemble": ensemble_card,
+    "detector": detector_card,
+}
 
 
 def test_every_registered_kind_has_an_example() -> None:

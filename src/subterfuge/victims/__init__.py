@@ -39,6 +39,8 @@ class Loader:
     """One line for a user."""
     runs_code: bool
     """Whether loading a card runs code that the card names."""
+    wraps: bool = False
+    """Whether the card names other cards: then what those run is run."""
 
     @property
     def keys(self) -> Mapping[str, type]:
@@ -69,6 +71,14 @@ LOADERS: dict[str, Loader] = {
         "any Python function of a waveform, which is run: scores, or only a label",
         True,
     ),
+    "through": Loader(
+        "subterfuge.victims.through", "another card's victim, behind transforms such as mp3=128", False, True
+    ),
+    "smoothed": Loader("subterfuge.victims.smoothed", "another card's victim, voting on noisy versions", False, True),
+    "ensemble": Loader("subterfuge.victims.ensemble", "the mean of the victims of several cards", False, True),
+    "detector": Loader(
+        "subterfuge.victims.detector", "another card's victim, whose answer must survive transforms", False, True
+    ),
 }
 
 
@@ -90,6 +100,8 @@ class _Keys(Mapping[str, Mapping[str, type]]):
 
 def load_victim(card: str | Path, *, trust_pickle: bool = False, device: str = "cpu") -> Victim:
     """Load the victim that a card tells of. Of the kinds ``torch`` and ``python`` this runs the code that it names.
+
+    A card that names other cards loads those too, and so runs what they name.
 
     Args:
         card: path of a TOML card.

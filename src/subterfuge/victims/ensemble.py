@@ -1,0 +1,254 @@
+"""Several victims that answer together: the mean of their probabilities.
+
+::
+
+    kind = "ensemble"
+    members = ["svc.toml", "net.toml"]  # cards, of the same labels in any order, and of one rate
+
+A member without probabilities counts by the softmax of its scores (of duels: of the soft least duel of each class, see
+`soft_votes`); one that gives labels only, by its vote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from subterfuge.errors import InputError
+from subterfuge.victim import Gives, Kind, Victim
+from subterfuge.victims import _wrap_sounds as sounds
+from subterfuge.victims._wrap_cards import fit, load_inner, searched, why_no_twin
+from subterfuge.victims.card import Card, fingerprint_of
+
+KEYS = {"members!": list}
+MOST_MEMBERS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleVictim:
+    """Victims that answer together. Make one with `EnsembleVictim.of`, or from a card."""
+
+    name: str
+    members: tuple[Victim, ...]
+    labels: tuple[str, ...]
+    """In the order of the scores; members may have another."""
+    card: Path | None = None
+    """The card that it was loaded from, for the record."""
+    gives: Gives = Gives.SCORES
+    kind: Kind = Kind.LOG_PROBABILITY
+    answers_most_probable: bool = True
+
+    @classmethod
+    def of(
+        cls, members: Sequence[Victim], *, labels: Sequence[str] | None = None, name: str | None = None
+    ) -> EnsembleVictim:
+        """Put victims together.
+
+        Args:
+            members: two victims or more, of the same labels, in any order, and of one rate.
+            labels: in the order of the scores; as the first member has them without it.
+            name: as reports call it.
+
+        Raises:
+            InputError: there are less than two, or they differ in labels or rate.
+        """
+        if not 2 <= len(members) <= MOST_MEMBERS:
+            raise InputError(f"an ensemble of {len(members)}; 2 to {MOST_MEMBERS} members were expected")
+        first = members[0]
+        for one in members[1:]:
+            if one.sample_rate != first.sample_rate:
+                raise InputError(
+                    f"members hear at {first.sample_rate} Hz ({first.name}) and {one.sample_rate} Hz ({one.name}); "
+                    "one rate was expected"
+                )
+            if sorted(one.labels) != sorted(first.labels):
+                raise InputError(
+                    f"members have the labels {', '.join(first.labels)} ({first.name}) and {', '.join(one.labels)} "
+                    f"({one.name}); the same were expected"
+                )
+        order = tuple(first.labels if labels is None else labels)
+        if sorted(order) != sorted(first.labels):
+            raise InputError(
+                f"labels are {', '.join(order)}, and those of the members {', '.join(first.labels)}; the same were "
+                "expected, in any order"
+            )
+        return cls(name or " + ".join(one.name for one in members), tuple(members), order)
+
+    @property
+    def sample_rate(self) -> int:
+        """That of the members."""
+        return self.members[0].sample_rate
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the members and of the order of the labels."""
+        return fingerprint_of("ensemble", *(one.fingerprint for one in self.members), *self.labels)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of the members."""
+        return tuple(dict.fromkeys(word for one in self.members for word in one.warnings))
+
+    @property
+    def at_once(self) -> int:
+        """How many clips are worth asking at once."""
+        return min(int(getattr(one, "at_once", sounds.TOGETHER)) for one in self.members)
+
+    @property
+    def probe_seconds(self) -> float:
+        """A length of sound that it takes."""
+        return float(getattr(self.members[0], "probe_seconds", 1.0))
+
+    @property
+    def no_twin(self) -> str | None:
+        """Why there is no twin, one sentence."""
+        return why_no_twin(*self.members)
+
+    @cached_property
+    def twin(self) -> EnsembleTwin | None:
+        """The mean over what attacks on the members would search on."""
+        found = [searched(one) for one in self.members]
+        known = tuple(one for one in found if one is not None)
+        if len(known) < len(found):
+            return None
+        # counted as the truth counts the member, that the two agree
+        chances = tuple(_has_chances(one) for one in self.members)
+        return EnsembleTwin(f"{self.name} (twin)", known, self.labels, chances)
+
+    def decide(self, wave: Tensor) -> Tensor:
+        """Give the index of the label with the largest mean probability, int64 (N,)."""
+        return self.probabilities(wave).argmax(-1)
+
+    def scores(self, wave: Tensor) -> Tensor:
+        """Give the logarithms of `probabilities`, (N, K)."""
+        return sounds.log(self.probabilities(wave))
+
+    def probabilities(self, wave: Tensor) -> Tensor:
+        """Give the mean of the members' probabilities, float64 (N, K)."""
+        with torch.no_grad():
+            return _mean([_ordered(_chances(one, wave), one, self.labels) for one in self.members])
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleTwin:
+    """The mean of the probabilities of what has gradients."""
+
+    name: str
+    members: tuple[Victim, ...]
+    """With gradients."""
+    labels: tuple[str, ...]
+    chances: tuple[bool, ...]
+    """Whether each counts by its own probabilities, and not by the softmax of its scores."""
+    gives: Gives = Gives.GRADIENTS
+    kind: Kind = Kind.LOG_PROBABILITY
+    twin: Victim | None = None
+    answers_most_probable: bool = True
+
+    @property
+    def sample_rate(self) -> int:
+        """That of the members."""
+        return self.members[0].sample_rate
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the members and of the order of the labels."""
+        return fingerprint_of("ensemble, twin", *(one.fingerprint for one in self.members), *self.labels)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of the members."""
+        return tuple(dict.fromkeys(word for one in self.members for word in one.warnings))
+
+    def decide(self, wave: Tensor) -> Tensor:
+        """Give the index of the label with the largest mean probability, int64 (N,)."""
+        with torch.no_grad():
+            return self.probabilities(wave).argmax(-1)
+
+    def scores(self, wave: Tensor) -> Tensor:
+        """Give the logarithms of `probabilities`, (N, K), with gradients."""
+        return sounds.log(self.probabilities(wave))
+
+    def probabilities(self, wave: Tensor) -> Tensor:
+        """Give the mean of the members' probabilities (N, K), with gradients."""
+        each = []
+        for one, own in zip(self.members, self.chances, strict=True):
+            found = one.probabilities(wave) if own else None
+            each.append(sounds.soft_votes(one.scores(wave), one.kind).exp() if found is None else found)
+        return _mean([_ordered(found, one, self.labels) for found, one in zip(each, self.members, strict=True)])
+
+    def in_float64(self) -> EnsembleTwin:
+        """Give the same twin computing in float64, where the members can."""
+        return replace(self, members=tuple(sounds.in_float64(one) for one in self.members))
+
+    def without_stand_ins(self, at: Tensor) -> Callable[[Tensor], Tensor]:
+        """Give a function like `scores` near waves (N, T), of scores instead of probabilities, with its own slope."""
+        own = [sounds.own_slope(one, at) for one in self.members]
+
+        def scores(wave: Tensor) -> Tensor:
+            each = [sounds.soft_votes(ask(wave), one.kind).exp() for ask, one in zip(own, self.members, strict=True)]
+            return sounds.log(
+                _mean([_ordered(found, one, self.labels) for found, one in zip(each, self.members, strict=True)])
+            )
+
+        return scores
+
+
+def _has_chances(victim: Victim) -> bool:
+    """Say whether a victim has probabilities of its own."""
+    if victim.gives is Gives.LABELS:
+        return False
+    length = round(victim.sample_rate * float(getattr(victim, "probe_seconds", 1.0)))
+    die = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        return victim.probabilities(0.1 * torch.randn(1, length, generator=die).clamp(-10, 10)) is not None
+
+
+def _chances(victim: Victim, wave: Tensor) -> Tensor:
+    """Give what stands for a victim's probabilities (N, K)."""
+    if victim.gives is Gives.LABELS:
+        return torch.nn.functional.one_hot(victim.decide(wave), len(victim.labels)).double()
+    found = victim.probabilities(wave)
+    return sounds.soft_votes(victim.scores(wave), victim.kind).exp() if found is None else found
+
+
+def _ordered(chances: Tensor, victim: Victim, labels: tuple[str, ...]) -> Tensor:
+    """Bring probabilities (N, K) into an order of labels."""
+    return chances[:, [victim.labels.index(label) for label in labels]]
+
+
+def _mean(each: Sequence[Tensor]) -> Tensor:
+    return torch.stack([found.double() for found in each]).mean(0)
+
+
+def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> EnsembleVictim:
+    """Load the members of a card of kind ``ensemble``.
+
+    Args:
+        card: the card.
+        trust_pickle: handed on.
+        device: handed on.
+
+    Raises:
+        CardError: a card that it names is missing, wrong, or leads back here; members differ in labels or rate, or from
+            the card.
+        UntrustedModel, InputError: as of the cards that it names.
+    """
+    named = card.get("members")
+    odd = [each for each in named if not isinstance(each, str)]
+    if odd:
+        raise card.fail(f"members holds {odd[0]!r}; paths of cards were expected")
+    twice = sorted({each for each in named if named.count(each) > 1})
+    if twice:
+        raise card.fail(f"members names {twice[0]} twice; name each card once")
+    members = [load_inner(card, "members", each, trust_pickle=trust_pickle, device=device) for each in named]
+    try:
+        victim = EnsembleVictim.of(members, labels=card.labels, name=card.name)
+    except InputError as reason:
+        raise card.fail(str(reason)) from None
+    fit(card, members[0], victim.labels)
+    return victim
