@@ -1,0 +1,139 @@
+"""What the network hears in training: sounds read once, and what becomes of a piece of one in each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subterfuge.audio import Clip
+from subterfuge.errors import ClipError, TransformError
+from subterfuge.training.augment import Wave, augmented, parse_augments
+from subterfuge.training.examples import Dataset
+from subterfuge.transforms import Transform, parse_transforms
+
+GAIN_DB = (-6.0, 6.0)
+"""How much louder a piece is made, drawn evenly."""
+MIXED = 0.25
+"""Share of the pieces with another one mixed in."""
+MOST_MIXED = 0.5
+"""How much of a piece the other one is at most."""
+BANDS, MOMENTS = 0.15, 0.2
+"""The largest share of the bands, and of the frames, that is blanked."""
+
+Augmenter = Callable[[Wave, int, torch.Generator], list[Wave]]
+"""From a wave (T,), its rate in Hz and a generator to what becomes of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sounds:
+    """Sounds of a set, mono, in order."""
+
+    waves: list[Tensor]
+    """(T,) float32 each, through the transforms already where nothing is augmented before them."""
+    classes: list[int]
+    """The place of each one's label, -1 where it is none of those asked for."""
+    skipped: tuple[str, ...]
+    sample_rate: int
+    transforms: tuple[Transform, ...]
+    """Those that are still ahead."""
+    variants: Augmenter | None
+
+    @classmethod
+    def read(
+        cls,
+        data: Dataset,
+        places: Sequence[int],
+        labels: Sequence[str],
+        sample_rate: int,
+        *,
+        through: str,
+        augment: str,
+        seed: int,
+        told: Callable[[], None],
+    ) -> Sounds:
+        """Read the examples at some places; leave out, and name, those that cannot be read or put through.
+
+        Raises:
+            TransformError: `through` names no transform.
+            InputError: `augment` names no augmentation.
+        """
+        transforms = parse_transforms(through) if through else ()
+        variants = _augmenter(augment)
+        waves, classes, skipped = [], [], []
+        for place in places:
+            example = data.examples[place]
+            try:
+                mono = Clip.read(example.path).mono(sample_rate)
+                die = torch.Generator().manual_seed(((seed << 24) + place) % (1 << 62))
+                wave = _passed(torch.from_numpy(mono), transforms, sample_rate, die)
+            except (ClipError, TransformError) as error:
+                skipped.append(f"{error}" if str(example.path) in str(error) else f"{example.path}: {error}")
+            else:
+                waves.append(torch.from_numpy(mono) if variants else wave)
+                classes.append(labels.index(example.label) if example.label in labels else -1)
+            told()
+        return cls(waves, classes, tuple(skipped), sample_rate, transforms if variants else (), variants)
+
+
+def piece(sounds: Sounds, row: int, length: int, die: torch.Generator) -> Tensor:
+    """Draw a piece (length,) of a sound, one of its variants, through what is ahead of it, at a drawn level."""
+    wave = sounds.waves[row]
+    room = len(wave) - length
+    begin = int(torch.randint(max(1, abs(room) + 1), (1,), generator=die))
+    heard = wave[begin : begin + length] if room >= 0 else _padded(wave, begin, length)
+    if sounds.variants is not None:
+        choice = sounds.variants(heard.numpy(), sounds.sample_rate, die)
+        heard = torch.from_numpy(choice[int(torch.randint(len(choice), (1,), generator=die))])
+        heard = _passed(heard, sounds.transforms, sounds.sample_rate, die)
+    low, high = GAIN_DB
+    gain_db = low + (high - low) * float(torch.rand(1, generator=die))
+    return heard[:length] * 10 ** (gain_db / 20)
+
+
+def mixed(waves: Tensor, wanted: Tensor, die: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Mix some rows of waves (n, T) with others, and what is wanted of them (n, K) in the same parts."""
+    count = len(waves)
+    if count < 2:
+        return waves, wanted
+    other = torch.randperm(count, generator=die)
+    chosen = torch.rand(count, 1, generator=die) < MIXED
+    part = MOST_MIXED * torch.rand(count, 1, generator=die) * chosen
+    return (1 - part) * waves + part * waves[other], (1 - part) * wanted + part * wanted[other]
+
+
+def blanked(spectrogram: Tensor, die: torch.Generator) -> Tensor:
+    """Set some neighbouring bands, and some neighbouring frames, of each of (n, bands, frames) to its own mean."""
+    out = spectrogram
+    mean = spectrogram.mean((1, 2), keepdim=True)
+    for axis, most in ((1, BANDS), (2, MOMENTS)):
+        size = spectrogram.shape[axis]
+        width = torch.rand(len(out), generator=die) * most * size
+        begin = torch.rand(len(out), generator=die) * (size - width)
+        at = torch.arange(size)
+        inside = (at >= begin[:, None]) & (at < (begin + width)[:, None])
+        out = torch.where(inside.unsqueeze(3 - axis), mean, out)
+    return out
+
+
+def _padded(wave: Tensor, before: int, length: int) -> Tensor:
+    return torch.nn.functional.pad(wave, (before, length - len(wave) - before))
+
+
+def _passed(wave: Tensor, transforms: Sequence[Transform], sample_rate: int, die: torch.Generator) -> Tensor:
+    """Put a wave (T,) through the real transforms."""
+    if not transforms:
+        return wave
+    samples = wave.numpy()[None]
+    for one in transforms:
+        samples = one.real(samples, sample_rate, die)
+    return torch.from_numpy(np.ascontiguousarray(samples[0], dtype=np.float32))
+
+
+def _augmenter(words: str) -> Augmenter | None:
+    ways = parse_augments(words)
+    return partial(augmented, ways) if ways else None
