@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -236,10 +235,10 @@ def test_an_adversary_gets_its_share_of_each_batch_and_what_it_gives_is_learned(
     options = SMALL | {"batch": 9}
     third = train_cnn(data, TRAIN, epochs=1, adversarial=liar, adversarial_share=1 / 3, **options)
     assert seen == [(3, False, True)] * 2
-    whole = train_cnn(data, TRAIN, epochs=4, adversarial=liar, adversarial_share=1.0, **options)
+    whole = train_cnn(data, TRAIN, TEST, epochs=12, adversarial=liar, adversarial_share=1.0, **options)
     answers = whole.module(torch.zeros(1, RATE)).softmax(-1)
     torch.testing.assert_close(answers, torch.full((1, 3), 1 / 3), rtol=0, atol=0.2)  # of silence, nothing is known
-    assert whole.history[-1].loss == pytest.approx(math.log(3), abs=0.15)
+    assert whole.hits < 9  # of 12 tones, of which it has heard none
     assert third.history[0].loss > 0
 
 

@@ -19,6 +19,7 @@ import click
 
 from subterfuge.cli.control import control as control_command
 from subterfuge.cli.data import data as data_command
+from subterfuge.cli.evaluate import evaluate as evaluate_command
 from subterfuge.cli.listen import listen as listen_command
 from subterfuge.cli.options import (
     LOST,
@@ -265,6 +266,7 @@ cli.add_command(survive_command)
 cli.add_command(synthesise_command)
 cli.add_command(universal_command)
 cli.add_command(train_command)
+cli.add_command(evaluate_command)
 cli.add_command(listen_command)
 
 

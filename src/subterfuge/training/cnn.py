@@ -31,7 +31,7 @@ Adversary = Callable[[MelNet, Tensor, Tensor, torch.Generator], Tensor]
 """From the network in eval mode, waves (n, T), their classes (n,) and a generator to the waves to learn from instead,
 (n, T)."""
 
-PIECE_SECONDS = 1.5
+PIECE_SECONDS = 2.5
 """How much of a clip is heard in one epoch."""
 STEP = 3e-3
 """The longest step of AdamW."""
