@@ -73,7 +73,7 @@ def example(
 
 @pytest.fixture
 def data(tmp_path: Path) -> Dataset:
-    """Seven clips of four recordings; what is said is right of all but the last of each class."""
+    """Seven clips of five recordings, two of which are said to be louder than their label."""
     levels = [
         (0.1, "soft", "a"),
         (0.2, "soft", "a"),

@@ -185,7 +185,7 @@ def _print(found: Evaluation) -> None:
     low, high = found.interval_by_recording
     click.echo(f"  drawing its {found.recordings} recordings, not clips: {100 * low:.1f} to {100 * high:.1f} %")
     if found.several:
-        click.echo(f"  {found.several} clips have several labels; an answer that is one of them counts as right")
+        click.echo(f"  clips with several labels: {found.several}; an answer that is one of them counts as right")
     told = found.calibration
     if told is None:
         click.echo("  it has no probabilities, so there is no calibration")

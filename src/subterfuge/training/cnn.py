@@ -123,6 +123,8 @@ def train_cnn(
 ) -> TrainedCNN:
     """Teach a network some examples of a set. On one thread, the same arguments give the same network.
 
+    All sounds are held in memory: 88 KB a second at 22050 Hz, 1.8 GB for the 6,705 clips of IRMAS.
+
     Args:
         data: the set. Of several instruments, an example counts as its first label.
         train: places of the examples to learn.
