@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
 from tests.world import QUICK, RATE, card, clip, program, run, sound, tree
 
 from subterfuge.training.demo_data import HOME, embedded_card, embedded_clips, embedded_features
@@ -284,15 +284,15 @@ def test_a_white_box_attack_on_a_black_box_says_why_not_and_what_to_try(
     assert said.strip().endswith(f"needs no more than that: {less}")
 
 
-def test_a_forest_says_that_it_has_no_gradients(tmp_path: Path, out: Path) -> None:
+def test_a_model_of_neighbours_says_that_it_has_no_gradients(tmp_path: Path, out: Path) -> None:
     table = embedded_features()
-    joblib.dump(RandomForestClassifier(3, random_state=0).fit(table.X, table.y), tmp_path / "forest.joblib")
-    victim = tmp_path / "forest.toml"
-    victim.write_text(embedded_card().read_text().replace("victim.skops", "forest.joblib"))
+    joblib.dump(KNeighborsClassifier(3).fit(table.X, table.y), tmp_path / "neighbours.joblib")
+    victim = tmp_path / "neighbours.toml"
+    victim.write_text(embedded_card().read_text().replace("victim.skops", "neighbours.joblib"))
     words = ("--victim", victim, "--target", "voi", "--attack", "quietest", "--out", f"{out}/")
     said = refused(out, "attack", embedded_clips()[0], *words)
     assert "quietest needs gradients" in said
-    assert "RandomForestClassifier" in said
+    assert "KNeighborsClassifier" in said
     assert "guided" in said
 
 

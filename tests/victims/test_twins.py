@@ -15,6 +15,12 @@ from numpy.typing import NDArray
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.linear_model import (
     LogisticRegression,
     LogisticRegressionCV,
@@ -28,7 +34,9 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC, LinearSVC, NuSVC
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
+from subterfuge.threat.margins import log_odds
 from subterfuge.victim import Kind, winner
 from subterfuge.victims.twins import TRANSFORMS, TWINS, Twin, twin_of
 
@@ -75,6 +83,16 @@ ZOO: dict[str, Callable[[], Any]] = {
     "MLP logistic": lambda: mlp("logistic"),
     "MLP identity": lambda: mlp("identity"),
     "MLP without hidden layer": lambda: MLPClassifier((), max_iter=60, random_state=SEED),
+    "DecisionTree": lambda: DecisionTreeClassifier(random_state=SEED),
+    "ExtraTree": lambda: ExtraTreeClassifier(max_depth=4, random_state=SEED),
+    "RandomForest": lambda: RandomForestClassifier(7, random_state=SEED),
+    "ExtraTrees": lambda: ExtraTreesClassifier(7, random_state=SEED),
+    "GradientBoosting": lambda: GradientBoostingClassifier(n_estimators=6, random_state=SEED),
+    "HistGradientBoosting": lambda: HistGradientBoostingClassifier(max_iter=6, random_state=SEED),
+    "calibrated RandomForest": lambda: CalibratedClassifierCV(RandomForestClassifier(7, random_state=SEED), cv=3),
+    "calibrated GradientBoosting": lambda: CalibratedClassifierCV(
+        GradientBoostingClassifier(n_estimators=4, random_state=SEED), cv=2
+    ),
     "calibrated SVC": lambda: CalibratedClassifierCV(SVC(gamma=0.3), cv=3),
     "calibrated SVC, no ensemble": lambda: CalibratedClassifierCV(SVC(gamma=0.3), cv=3, ensemble=False),
     "calibrated SVC of shape ovo": lambda: CalibratedClassifierCV(SVC(decision_function_shape="ovo"), cv=3),
@@ -209,7 +227,7 @@ def test_the_scores_are_of_the_kind_that_the_twin_declares(name: str, k: int) ->
         leader = scores.argmax(1)
     if twin.kind is Kind.LOG_PROBABILITY:
         assert torch.allclose(scores.exp(), twin.probabilities(x), rtol=0, atol=1e-12)
-    if not twin.jumps or not name.startswith("calibrated"):
+    if twin.note is None:
         assert torch.equal(leader, twin.decide(x))
 
 
@@ -230,7 +248,7 @@ def test_the_gradient_of_smooth_probabilities_is_that_of_finite_differences(name
     if probabilities is None:
         assert not hasattr(estimator, "predict_proba")
     elif twin.kind is Kind.DUELS:  # stepped in value: their stand-ins have tests of their own
-        (slope,) = torch.autograd.grad(probabilities[:, 0].log().sum(), x)
+        (slope,) = torch.autograd.grad(log_odds(probabilities, torch.zeros(len(x), dtype=torch.int64)).sum(), x)
         assert slope.isfinite().all()
         assert (slope.norm(dim=1) > 0).all()
     else:
@@ -271,9 +289,10 @@ def test_features_of_another_shape_are_refused_with_both_shapes(name: str) -> No
 def test_a_note_stands_exactly_where_something_else_stands_in_for_the_gradient(name: str) -> None:
     _, twin = fitted(name, 4)
     on_votes = name.startswith("calibrated") and "Linear" not in name and "ovo" not in name and twin.kind is Kind.DUELS
-    assert (twin.note is not None) == on_votes
+    on_trees = any(word in name for word in ("Tree", "Forest", "Boosting"))
+    assert (twin.note is not None) == (on_votes or on_trees)
     if twin.note is not None:
-        assert "votes" in twin.note
+        assert ("trees answer in steps" if on_trees else "votes") in twin.note
 
 
 def test_every_builder_is_met_by_these_tests() -> None:

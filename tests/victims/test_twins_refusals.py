@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
@@ -36,8 +42,18 @@ class MySVC(SVC):
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda: RandomForestClassifier(2).fit(X, Y), "its trees answer in steps"),
-        (lambda: DecisionTreeClassifier().fit(X, Y), "a tree answers in steps"),
+        (lambda: AdaBoostClassifier(n_estimators=2).fit(X, Y), "boosted models vote in steps"),
+        (lambda: RandomForestClassifier(2).fit(X, SEVERAL), "gives several labels at once"),
+        (lambda: DecisionTreeClassifier().fit(X, SEVERAL), "gives several labels at once"),
+        (lambda: ExtraTreesClassifier(2), "this ExtraTreesClassifier is not fitted"),
+        (
+            lambda: GradientBoostingClassifier(init=LogisticRegression(), n_estimators=2).fit(X, Y),
+            "corrects the guesses of a LogisticRegression",
+        ),
+        (
+            lambda: HistGradientBoostingClassifier(max_iter=2, categorical_features=[0]).fit(np.round(X + 3), Y),
+            "splits by categories",
+        ),
         (lambda: KNeighborsClassifier().fit(X, Y), "neighbours vote in steps"),
         (
             lambda: make_pipeline(StandardScaler(), KNeighborsClassifier()).fit(X, Y),

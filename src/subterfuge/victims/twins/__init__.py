@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from subterfuge.victims.twins import bayes, calibrated, linear, network, pipeline, scalers, svm
+from subterfuge.victims.twins import bayes, calibrated, linear, network, pipeline, scalers, svm, trees
 from subterfuge.victims.twins.pipeline import behind
 from subterfuge.victims.twins.twin import NoTwin, Transform, Twin
 
@@ -59,6 +59,12 @@ TWINS: dict[str, Callable[[Any], Twin]] = {
     "QuadraticDiscriminantAnalysis": bayes.build_quadratic,
     "GaussianNB": bayes.build_naive,
     "MLPClassifier": network.build,
+    "DecisionTreeClassifier": trees.build_tree,
+    "ExtraTreeClassifier": trees.build_tree,
+    "RandomForestClassifier": trees.build_forest,
+    "ExtraTreesClassifier": trees.build_forest,
+    "GradientBoostingClassifier": trees.build_boosted,
+    "HistGradientBoostingClassifier": trees.build_binned,
     "CalibratedClassifierCV": lambda model: calibrated.build(model, twin_of),
     "FrozenEstimator": lambda model: twin_of(model.estimator),
     "Pipeline": lambda model: pipeline.build(model, transform_of, twin_of),
@@ -74,17 +80,9 @@ TRANSFORMS: dict[str, Callable[[Any], Transform]] = {
 }
 """From the class name of a scikit-learn transform to the builder of its twin."""
 
-_TREES = "its trees answer in steps, flat wherever they have a gradient"
-_BOOSTED = "boosted trees answer in steps, flat wherever they have a gradient"
 _NEIGHBOURS = "neighbours vote in steps, flat wherever they have a gradient"
 
 FLAT: dict[str, str] = {
-    "DecisionTreeClassifier": "a tree answers in steps, flat wherever it has a gradient",
-    "ExtraTreeClassifier": "a tree answers in steps, flat wherever it has a gradient",
-    "RandomForestClassifier": _TREES,
-    "ExtraTreesClassifier": _TREES,
-    "GradientBoostingClassifier": _BOOSTED,
-    "HistGradientBoostingClassifier": _BOOSTED,
     "AdaBoostClassifier": "boosted models vote in steps, flat wherever they have a gradient",
     "KNeighborsClassifier": _NEIGHBOURS,
     "RadiusNeighborsClassifier": _NEIGHBOURS,

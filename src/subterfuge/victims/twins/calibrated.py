@@ -62,7 +62,7 @@ class Calibrated:
     than two classes. What the calibration sees of those counts votes and so jumps; there `scores` are the
     mean of the inner pairwise decision values (`Kind.DUELS`), whose winner is not always what `decide`
     answers, and the gradient of `probabilities` is that of smooth votes (see `svm.SupportVectors`). `note`
-    says so.
+    says so. Over trees, which step, it is their own scores and stand-ins that serve (see `trees.Trees`).
     """
 
     classes: NDArray[Any]
@@ -82,7 +82,7 @@ class Calibrated:
     @property
     def note(self) -> str | None:
         """What stands in for gradients that a jump has not."""
-        return JUMPS if self.jumps else None
+        return (self.members[0].twin.note or JUMPS) if self.jumps else None
 
     def scores(self, x: Tensor) -> Tensor:
         """Give log-probabilities (N, K), or the mean duels (N, K, K) of inner models that jump."""
