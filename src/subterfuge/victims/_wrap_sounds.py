@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -23,25 +23,6 @@ ALWAYS_DRAWN = ("noise", "dither")
 """Words of the transforms that draw whatever their value."""
 VOTE_WIDTH = 0.25
 """In a soft vote the least duel of a class is divided by this: a margin of a support vector machine is 1."""
-
-T = TypeVar("T")
-
-
-class Latest:
-    """Keeps what was found of the last waves: label, scores and probabilities of one wave are one query."""
-
-    def __init__(self) -> None:
-        self._wave: Tensor | None = None
-        self._found: dict[str, Any] = {}
-
-    def of(self, wave: Tensor, what: str, find: Callable[[Tensor], T]) -> T:
-        """Give what `find` finds of waves (N, T), float32 on the CPU; from memory, if they are the last ones."""
-        if self._wave is None or not torch.equal(self._wave, wave):
-            self._wave, self._found = wave.clone(), {}
-        if what not in self._found:
-            self._found[what] = find(wave)
-        found: T = self._found[what]
-        return found
 
 
 def plain(wave: Tensor) -> Tensor:

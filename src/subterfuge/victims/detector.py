@@ -16,7 +16,7 @@ in a rejection has won what an alarm is for, a hollow win; ask for a target.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -47,7 +47,6 @@ class DetectorVictim:
     """The label of sounds whose answer does not."""
     card: Path | None = None
     """The card that it was loaded from, for the record."""
-    _latest: sounds.Latest = field(default_factory=sounds.Latest, repr=False)
 
     @classmethod
     def of(cls, victim: Victim, survives: str, *, rejects: str = REJECTS, name: str | None = None) -> DetectorVictim:
@@ -147,14 +146,11 @@ class DetectorVictim:
 
     def _heard(self, wave: Tensor) -> list[Tensor]:
         """Give the sounds themselves, then through the first transform, the second ..."""
-
-        def hear(rows: Tensor) -> list[Tensor]:
-            views = list(rows)
-            for one in self.transforms:
-                views += sounds.heard(rows, (one,), self.sample_rate, self.name, "view")
-            return views
-
-        return self._latest.of(sounds.plain(wave), "heard", hear)
+        rows = sounds.plain(wave)
+        views = list(rows)
+        for one in self.transforms:
+            views += sounds.heard(rows, (one,), self.sample_rate, self.name, "view")
+        return views
 
 
 @dataclass(frozen=True, eq=False)

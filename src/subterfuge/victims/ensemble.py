@@ -116,9 +116,7 @@ class EnsembleVictim:
         known = tuple(one for one in found if one is not None)
         if len(known) < len(found):
             return None
-        # counted as the truth counts the member, that the two agree
-        chances = tuple(_has_chances(one) for one in self.members)
-        return EnsembleTwin(f"{self.name} (twin)", known, self.labels, chances)
+        return EnsembleTwin(f"{self.name} (twin)", known, self.labels)
 
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of the label with the largest mean probability, int64 (N,)."""
@@ -142,8 +140,6 @@ class EnsembleTwin:
     members: tuple[Victim, ...]
     """With gradients."""
     labels: tuple[str, ...]
-    chances: tuple[bool, ...]
-    """Whether each counts by its own probabilities, and not by the softmax of its scores."""
     gives: Gives = Gives.GRADIENTS
     kind: Kind = Kind.LOG_PROBABILITY
     twin: Victim | None = None
@@ -175,11 +171,7 @@ class EnsembleTwin:
 
     def probabilities(self, wave: Tensor) -> Tensor:
         """Give the mean of the members' probabilities (N, K), with gradients."""
-        each = []
-        for one, own in zip(self.members, self.chances, strict=True):
-            found = one.probabilities(wave) if own else None
-            each.append(sounds.soft_votes(one.scores(wave), one.kind).exp() if found is None else found)
-        return _mean([_ordered(found, one, self.labels) for found, one in zip(each, self.members, strict=True)])
+        return _mean([_ordered(_chances(one, wave), one, self.labels) for one in self.members])
 
     def in_float64(self) -> EnsembleTwin:
         """Give the same twin computing in float64, where the members can."""
@@ -196,16 +188,6 @@ class EnsembleTwin:
             )
 
         return scores
-
-
-def _has_chances(victim: Victim) -> bool:
-    """Say whether a victim has probabilities of its own."""
-    if victim.gives is Gives.LABELS:
-        return False
-    length = round(victim.sample_rate * float(getattr(victim, "probe_seconds", 1.0)))
-    die = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        return victim.probabilities(0.1 * torch.randn(1, length, generator=die).clamp(-10, 10)) is not None
 
 
 def _chances(victim: Victim, wave: Tensor) -> Tensor:

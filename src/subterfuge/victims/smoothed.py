@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -64,7 +64,6 @@ class SmoothedVictim:
     gives: Gives = Gives.SCORES
     kind: Kind = Kind.LOG_PROBABILITY
     answers_most_probable: bool = True
-    _latest: sounds.Latest = field(default_factory=sounds.Latest, repr=False)
 
     @classmethod
     def of(
@@ -74,7 +73,7 @@ class SmoothedVictim:
         *,
         draws: int = 32,
         seed: int = 0,
-        twin_draws: int = 8,
+        twin_draws: int | None = None,
         fixed_noise: bool = False,
         name: str | None = None,
     ) -> SmoothedVictim:
@@ -85,7 +84,7 @@ class SmoothedVictim:
             sd: standard deviation of the white noise, in parts of full scale, above 0 and up to 1.
             draws: noisy versions that vote, 1 to 10,000.
             seed: of the noise.
-            twin_draws: of these, how many the twin's gradients go through.
+            twin_draws: of these, how many the twin's gradients go through; 8, or all of less, without it.
             fixed_noise: whether the twin's gradients meet the same noise at every step.
             name: as reports call it.
 
@@ -96,6 +95,7 @@ class SmoothedVictim:
             raise InputError(f"sd = {sd:g}; a part of full scale above 0 and up to 1 was expected, such as 0.01")
         if not 1 <= draws <= MOST_DRAWS:
             raise InputError(f"draws = {draws}; a whole number from 1 to {MOST_DRAWS} was expected, such as 32")
+        twin_draws = min(8, draws) if twin_draws is None else twin_draws
         if not 1 <= twin_draws <= draws:
             raise InputError(f"twin_draws = {twin_draws}; a whole number from 1 to draws = {draws} was expected")
         if not 0 <= seed < 1 << 63:
@@ -149,7 +149,7 @@ class SmoothedVictim:
 
     def votes(self, wave: Tensor) -> Tensor:
         """Count what the victim says of the noisy versions of waves (N, T): float64 (N, K)."""
-        return self._latest.of(sounds.plain(wave), "votes", lambda rows: votes_of(self, rows)).to(wave.device)
+        return votes_of(self, sounds.plain(wave)).to(wave.device)
 
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of the label with most votes, the first of equals, int64 (N,)."""
@@ -268,14 +268,13 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Smoo
     """
     victim = load_inner(card, "victim", str(card.get("victim")), trust_pickle=trust_pickle, device=device)
     fit(card, victim)
-    draws = card.get("draws", 32)
     try:
         return SmoothedVictim.of(
             victim,
             card.get("sd"),
-            draws=draws,
+            draws=card.get("draws", 32),
             seed=card.get("seed", 0),
-            twin_draws=card.get("twin_draws", min(8, max(1, draws))),
+            twin_draws=card.get("twin_draws"),
             fixed_noise=card.get("fixed_noise", False),
             name=card.name,
         )

@@ -15,7 +15,7 @@ https://arxiv.org/abs/1802.00420), exactly through filters, and in expectation o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -45,7 +45,6 @@ class ThroughVictim:
     """How many draws of the transforms' dice the twin's gradient is the mean of, where anything is drawn."""
     card: Path | None = None
     """The card that it was loaded from, for the record."""
-    _latest: sounds.Latest = field(default_factory=sounds.Latest, repr=False)
 
     @classmethod
     def of(cls, victim: Victim, through: str, *, name: str | None = None, twin_draws: int = 4) -> ThroughVictim:
@@ -141,10 +140,7 @@ class ThroughVictim:
         return None if found is None else found.to(wave.device)
 
     def _heard(self, wave: Tensor) -> list[Tensor]:
-        def hear(rows: Tensor) -> list[Tensor]:
-            return sounds.heard(rows, self.transforms, self.sample_rate, self.name, "0")
-
-        return self._latest.of(sounds.plain(wave), "heard", hear)
+        return sounds.heard(sounds.plain(wave), self.transforms, self.sample_rate, self.name, "0")
 
 
 @dataclass(frozen=True, eq=False)
