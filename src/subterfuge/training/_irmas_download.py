@@ -232,7 +232,7 @@ def _take(answer: HTTPResponse, wanted: Download, have: int, progress: Progress,
             wanted.drop()
             raise _Again("the server sent another piece than the one asked for, so all was thrown away")
     else:
-        if answer.headers.get_content_maintype() == "text":
+        if answer.headers.get("Content-Type", "").startswith("text/"):
             raise InputError(
                 f"{wanted.url}: a page of text came, and no file; is there a log-in page between? Try again later, "
                 f"{OTHERWISE}"

@@ -67,7 +67,7 @@ def unpack(archive: Path, folder: Path, *, force: bool, progress: Progress) -> U
             done, total = 0, sum(member.size for member in members)
             folder.mkdir(parents=True, exist_ok=True)
             _check_inside(folder, members)
-            right = {member.place for member in members if _is_there(folder, member, force)}
+            right = {one.place for one in members if is_there(folder / one.place, one.size, one.crc, force)}
             missing = sum(member.size for member in members if member.place not in right)
             check_room(folder, missing, f"what {archive.name} unpacks to")
             for member in members:
@@ -84,8 +84,23 @@ def unpack(archive: Path, folder: Path, *, force: bool, progress: Progress) -> U
     return Unpacked(tuple(members), len(members) - len(right), len(right))
 
 
-def is_right(path: Path, size: int, crc: int) -> bool:
-    """Tell whether a path is a file, and no link, of this size and CRC-32."""
+def is_there(path: Path, size: int, crc: int, force: bool) -> bool:
+    """Tell whether a path is a file, and no link, of this size and CRC-32; False too where it may be overwritten.
+
+    Raises:
+        OutputError: it is something else, which only `force` overwrites, and only where it is a file.
+    """
+    if _is_right(path, size, crc):
+        return True
+    if os.path.lexists(path) and not (force and path.is_file()):
+        raise OutputError(
+            f"{path}: already there, and another file than the archive's; move it, choose another folder, or "
+            "overwrite it with --force"
+        )
+    return False
+
+
+def _is_right(path: Path, size: int, crc: int) -> bool:
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size != size:
             return False
@@ -161,18 +176,6 @@ def _check_inside(folder: Path, members: list[Member]) -> None:
     for parent in sorted({(folder / member.place).parent for member in members}):
         if not parent.resolve().is_relative_to(home):
             raise OutputError(f"{parent} leads out of {folder} by a link; remove the link, or choose another folder")
-
-
-def _is_there(folder: Path, member: Member, force: bool) -> bool:
-    path = folder / member.place
-    if is_right(path, member.size, member.crc):
-        return True
-    if os.path.lexists(path) and not (force and path.is_file()):
-        raise OutputError(
-            f"{path}: already there, and another file than the archive's; move it, choose another folder, or "
-            "overwrite it with --force"
-        )
-    return False
 
 
 def _write(zipped: ZipFile, member: Member, path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from subterfuge.errors import InputError, OutputError, nearest
 from subterfuge.training._irmas_download import PATIENT, Download, Patience, Progress, Say, fetch, md5_of
-from subterfuge.training._irmas_unpack import is_right, unpack
+from subterfuge.training._irmas_unpack import is_there, unpack
 from subterfuge.training.arrival import write
 
 ZENODO = "https://zenodo.org/records/1290750/files"
@@ -110,7 +110,7 @@ def fetch_irmas(
     done = []
     for name in wanted:
         part = PARTS[name]
-        before = _complete_before(to, part, progress)
+        before = _complete_before(to, part, force, progress)
         if before is not None:
             done.append(Fetched(name, to / part.folder, before, 0, _kept(to / part.archive)))
             continue
@@ -135,8 +135,12 @@ def _list_of(to: Path, part: Part) -> Path:
     return to / f".{part.folder}.json"
 
 
-def _complete_before(to: Path, part: Part, progress: Progress) -> int | None:
-    """Count the files of a part that was unpacked by an earlier call and is still as it was; None for any other."""
+def _complete_before(to: Path, part: Part, force: bool, progress: Progress) -> int | None:
+    """Count the files of a part that an earlier call unpacked whole; None where it did not, or some are gone since.
+
+    Raises:
+        OutputError: some have been changed since, and may not be overwritten.
+    """
     try:
         told = json.loads(_list_of(to, part).read_text("utf-8"))
         files = {str(place): (int(size), int(crc)) for place, (size, crc) in told["files"].items()}
@@ -144,13 +148,12 @@ def _complete_before(to: Path, part: Part, progress: Progress) -> int | None:
             return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    done, total = 0, sum(size for size, _ in files.values())
+    done, total, whole = 0, sum(size for size, _ in files.values()), True
     for place, (size, crc) in files.items():
-        if not is_right(to / part.folder / place, size, crc):
-            return None
+        whole &= is_there(to / part.folder / place, size, crc, force)
         done += size
         progress(f"{part.folder}, checking", done, total)
-    return len(files)
+    return len(files) if whole else None
 
 
 def _find(source: Path, part: Part) -> Path:
