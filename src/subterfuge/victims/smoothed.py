@@ -200,7 +200,7 @@ class SmoothedTwin:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Those of what it wraps, and what gradients are of."""
-        return (*self.victim.warnings, f"gradients are those of {self.twin_draws} soft votes (see `SmoothedTwin`)")
+        return (*self.victim.warnings, f"gradients are those of {self.twin_draws} soft votes under the noise")
 
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of the label with most votes, int64 (N,)."""
