@@ -26,7 +26,8 @@ from tests.world import run
 from subterfuge.cli.data import PARTS as ASKED
 from subterfuge.errors import InputError, OutputError
 from subterfuge.training import _irmas_unpack, irmas
-from subterfuge.training._irmas_download import Download, Patience, fetch
+from subterfuge.training._irmas_download import fetch
+from subterfuge.training._irmas_wanted import Download, Patience
 from subterfuge.training.datasets import read_dataset
 from subterfuge.training.irmas import Irmas, Part, fetch_irmas
 

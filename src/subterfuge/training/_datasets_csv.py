@@ -37,7 +37,9 @@ def read_csv(path: Path, group_of: Callable[[str], str]) -> tuple[list[Example],
     rows = csv.reader(lines, delimiter=between)
     try:
         heads = _heads(path, next(rows, []))
-        examples, skipped, seen = [], [], {}
+        examples: list[Example] = []
+        skipped: list[str] = []
+        seen: dict[str, tuple[int, str]] = {}
         for cells in rows:
             where = f"{path}, line {rows.line_num}"
             if not any(cell.strip() for cell in cells):

@@ -12,9 +12,8 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from subterfuge.errors import InputError, OutputError
-from subterfuge.training._irmas_download import Progress, cannot_write, check_room
+from subterfuge.training._irmas_wanted import CHUNK_BYTES, Progress, cannot_write, check_room
 
-CHUNK_BYTES = 1 << 18
 MOST_FILES = 50_000
 MOST_TIMES = 4
 """How much larger than itself an archive may unpack: sounds hardly shrink."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from subterfuge.errors import InputError, OutputError, nearest
-from subterfuge.training._irmas_download import PATIENT, Download, Patience, Progress, Say, fetch, md5_of
+from subterfuge.training._irmas_download import fetch
 from subterfuge.training._irmas_unpack import is_there, unpack
+from subterfuge.training._irmas_wanted import PATIENT, Download, Patience, Progress, Say, md5_of
 from subterfuge.training.arrival import write
 
 ZENODO = "https://zenodo.org/records/1290750/files"
