@@ -20,6 +20,8 @@ import click
 from subterfuge.cli.control import control as control_command
 from subterfuge.cli.data import data as data_command
 from subterfuge.cli.evaluate import evaluate as evaluate_command
+from subterfuge.cli.harden import harden as harden_command
+from subterfuge.cli.harden import matrix as matrix_command
 from subterfuge.cli.listen import listen as listen_command
 from subterfuge.cli.options import (
     LOST,
@@ -263,6 +265,8 @@ def score(
 
 cli.add_command(control_command)
 cli.add_command(survive_command)
+cli.add_command(harden_command)
+cli.add_command(matrix_command)
 cli.add_command(synthesise_command)
 cli.add_command(universal_command)
 cli.add_command(train_command)

@@ -42,6 +42,10 @@ class Watch:
         """Tell how many of several things are done."""
         self._say(f"{self._name}: {done} of {total}")
 
+    def stage(self, what: str, done: int, total: int) -> None:
+        """Tell how much of one part of a longer work is done."""
+        self._say(f"{what}: {done} of {total}")
+
     def _say(self, text: str) -> None:
         if self._quiet:
             return

@@ -32,9 +32,20 @@ class Certificate:
 class Smoothed(Protocol):
     """A victim that votes on noisy versions."""
 
-    victim: Victim
-    sd: float
-    seed: int
+    @property
+    def victim(self) -> Victim:
+        """Who votes."""
+        ...
+
+    @property
+    def sd(self) -> float:
+        """Of the noise, in parts of full scale."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of the noise."""
+        ...
 
 
 def certify(

@@ -1,0 +1,265 @@
+"""What can be done about it: teach or wrap a victim, and audit it before and after on the same clips and targets.
+
+Every defence is attacked by one who knows it: searches go through its own twin, with its codecs, its noise and its
+gate. Beside that stands the attack that does not adapt, whose success is what most claims of defence rest on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from subterfuge.audio.place import put
+from subterfuge.errors import InputError, OutputError, SubterfugeError
+from subterfuge.harden.accuracy import accuracy_of
+from subterfuge.harden.build import Workshop, can_train, defended, places_of, undefended
+from subterfuge.harden.cases import Case, draw_cases
+from subterfuge.harden.certified import certified
+from subterfuge.harden.defences import Defence, parse_defence, parse_defences
+from subterfuge.harden.doubts import Doubt, compare, look, verdict
+from subterfuge.harden.effort import EFFORTS, Effort, effort_of
+from subterfuge.harden.memory import Memory
+from subterfuge.harden.pool import victim_of
+from subterfuge.harden.strength import SNRS_DB, Plan, Strength, strength_of
+from subterfuge.harden.table import HEAD, Defended, Hardened, markdown, matrix_rows, rows_of
+from subterfuge.harden.transfer import Matrix, Share, matrix
+from subterfuge.training.examples import Dataset
+from subterfuge.training.splits import split
+from subterfuge.victims.smoothed import SmoothedVictim
+
+__all__ = [
+    "EFFORTS",
+    "HEAD",
+    "SNRS_DB",
+    "Case",
+    "Defence",
+    "Defended",
+    "Doubt",
+    "Effort",
+    "Hardened",
+    "Matrix",
+    "Plan",
+    "Share",
+    "Strength",
+    "accuracy_of",
+    "draw_cases",
+    "effort_of",
+    "harden",
+    "markdown",
+    "matrix",
+    "matrix_rows",
+    "parse_defence",
+    "parse_defences",
+    "rows_of",
+    "strength_of",
+    "verdict",
+]
+
+CERTIFIED = 6
+"""Clips of which a smoothed victim's radius is proven."""
+
+
+def harden(
+    card: str | Path,
+    data: Dataset,
+    defences: Sequence[Defence] | str,
+    *,
+    out: str | Path,
+    clips: int = 11,
+    targets: int = 1,
+    effort: str = "standard",
+    goal: str = "targeted",
+    masked: bool = True,
+    test_clips: int | None = None,
+    transfer_db: float | None = 30.0,
+    beside: Sequence[str | Path] = (),
+    seed: int = 0,
+    jobs: int = 1,
+    epochs: int | None = None,
+    cache: str | Path | None = None,
+    trust_pickle: bool = False,
+    force: bool = False,
+    tell: Callable[[str, int, int], None] = lambda _, __, ___: None,
+) -> Hardened:
+    """Defend a victim in several ways, and audit each of them and the undefended one.
+
+    Where the victim can be taught anew (scikit-learn on a recipe, our network), the undefended one is too, so that all
+    learn the same clips and are tried on recordings that none of them heard. Another victim is taken as it is, and
+    wrapped. What is finished is kept in the folder; the same call goes on where it was ended.
+
+    Args:
+        card: the victim's.
+        data: clips to learn and to be tried on; split by recording, as the record of the card's training says, or a
+            quarter held out.
+        defences: or their words, such as ``noise,mp3=64,adversarial+smooth=0.003``.
+        out: a folder for cards, models, sounds that won and the tables.
+        clips: how many held-out clips are attacked.
+        targets: how many targets each of them has.
+        effort: quick, standard or thorough.
+        goal: of the targeted searches, ``targeted`` or ``confident=P``.
+        masked: whether to attack below the masking threshold too.
+        test_clips: most held-out clips that clean accuracy is measured on; all of them if None.
+        transfer_db: signal to noise of the changes in the transfer matrix; None for no matrix.
+        beside: further cards for the matrix.
+        seed: of everything random.
+        jobs: processes.
+        epochs: of training a network; by the number of clips if None.
+        cache: a Parquet file of features.
+        trust_pickle: load pickled models.
+        force: overwrite another run's results in the folder.
+        tell: told what is being done, and how much of how much is.
+
+    Raises:
+        InputError: nothing can be split, attacked or taught as asked.
+        OutputError: the folder holds another run, or cannot be written.
+        VictimError: a victim died.
+    """
+    wanted = parse_defences(defences) if isinstance(defences, str) else tuple(defences)
+    out, card = Path(out), Path(card)
+    victim = victim_of(card.absolute(), trust_pickle)
+    notes: list[str] = []
+    known = replace(data, examples=tuple(one for one in data.examples if one.label in victim.labels))
+    if len(known) < len(data):
+        strange = sorted({one.label for one in data.examples} - set(victim.labels))
+        notes.append(
+            f"{len(data) - len(known)} clips are of classes that the victim does not know: {', '.join(strange)}"
+        )
+    train, test, recorded = _split(card, known, seed, notes)
+    setting = {
+        "victim": str(card),
+        "fingerprint": victim.fingerprint,
+        "data": known.name,
+        "learned": len(train),
+        "held_out": len(test),
+        "defences": [one.name for one in wanted],
+        "clips": clips,
+        "targets": targets,
+        "effort": effort,
+        "goal": goal,
+        "masked": masked,
+        "seed": seed,
+        "transfer_db": transfer_db,
+    }
+    _claim(out, setting, force)
+    searches = ("targeted", "untargeted", "masked") if masked else ("targeted", "untargeted")
+    tries = effort_of(effort)
+    shop = Workshop(
+        known, tuple(train), out, seed, jobs, None if cache is None else Path(cache), trust_pickle, epochs, tell, notes
+    )
+    memory = Memory(out / "cases.jsonl")
+    tested = _thinned(test, test_clips, seed)
+    base = card.absolute()
+    if can_train(victim) and not recorded:
+        base = undefended(victim, shop).absolute()
+        notes.append("the victim was taught anew, so that it and its defences learned the same clips")
+    elif not recorded:
+        notes.append("the victim is taken as it is: if it learned some of these clips, its accuracy flatters")
+    victims: list[Defended] = []
+    elsewhere: list[str | None] = []
+    notes.append("clips were drawn from those held-out ones that the undefended victim answers rightly")
+    for one in (None, *wanted):
+        name = "undefended" if one is None else one.name
+        there = base if one is None else defended(victim, base, one, shop).absolute()
+        clean = accuracy_of(there, [known.examples[place] for place in tested], memory=memory, jobs=jobs,
+                            trust_pickle=trust_pickle, tell=partial(tell, f"{name}: clean clips"))  # fmt: skip
+        if not victims:
+            wrong = set(clean["wrong"])
+            right = [place for place in tested if str(known.examples[place].path) not in wrong]
+            if not right:
+                raise InputError(
+                    f"{victim.name} is wrong about all {len(tested)} held-out clips: nothing can be turned"
+                )
+            plan = Plan(draw_cases(known.only(right), victim.labels, clips, targets, seed), tries, searches, goal, seed)
+            cases, elsewhere = plan.cases, [None] * len(plan.cases)
+        strength = strength_of(
+            there,
+            plan,
+            folder=out / "sounds" / name.replace("/", "-"),
+            memory=memory,
+            elsewhere=elsewhere,
+            jobs=jobs,
+            trust_pickle=trust_pickle,
+            clean=clean,
+            progress=partial(tell, f"{name}: attacks"),
+        )
+        if not victims:
+            elsewhere = [_file_of(case) for case in strength.faced]
+        failed = [case for case in strength.faced if case.failed is not None]
+        own = [f"{len(failed)} of {len(cases)} cases failed: {failed[0].failed}"] if failed else []
+        loaded = victim_of(there, trust_pickle)
+        doubts = [*look(loaded, cases), *compare(strength)]
+        proven = None
+        if isinstance(loaded, SmoothedVictim):
+            proven = certified(loaded, cases, strength, CERTIFIED, memory, partial(tell, f"{name}: proofs"))
+        victims.append(Defended(name, strength, tuple(doubts), tuple(own), proven))
+        _write(out, Hardened(tuple(victims), None, setting, (*notes, "the run is not finished")))
+    carried = None
+    if transfer_db is not None:
+        cards = [Path(each.strength.card) for each in victims] + [Path(each).absolute() for each in beside]
+        try:
+            carried = matrix(cards, cases, snr_db=transfer_db, seed=seed, jobs=jobs, trust_pickle=trust_pickle,
+                             progress=partial(tell, "transfer"))  # fmt: skip
+        except SubterfugeError as error:
+            notes.append(f"no transfer matrix: {error}")
+    hardened = Hardened(tuple(victims), carried, setting, tuple(dict.fromkeys(notes)))
+    _write(out, hardened)
+    return hardened
+
+
+def _split(card: Path, data: Dataset, seed: int, notes: list[str]) -> tuple[list[int], list[int], bool]:
+    """Give the places of what is learned and what is held out, and whether the card's own record said so."""
+    record = card.with_name(card.name.removesuffix(".toml") + ".training.json")
+    held: list[str] = []
+    if record.is_file():
+        try:
+            told: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+            held = [str(group) for group in told.get("held_out", [])]
+        except (ValueError, OSError, AttributeError):
+            notes.append(f"{record} cannot be read, so it is not known what the victim learned")
+    learned, kept = places_of(data, held)
+    if kept and learned:
+        return learned, kept, True
+    groups = [one.group for one in data.examples]
+    train, test = split([one.label for one in data.examples], groups, by="recording", seed=seed)
+    return train.tolist(), test.tolist(), False
+
+
+def _claim(out: Path, setting: dict[str, Any], force: bool) -> None:
+    """Refuse a folder that holds the cases of another setting; write down this one's."""
+    path = out / "setting.json"
+    text = json.dumps(setting, indent=1, default=str) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text and not force:
+        raise OutputError(
+            f"{path} tells of another run (another victim, set, seed or list of defences); choose another --out, or "
+            "go on in this folder with --force, which keeps what is the same"
+        )
+    if not path.exists() and out.is_dir() and any(out.iterdir()) and not force:
+        raise OutputError(f"{out} holds something else already; choose another --out, or write there with --force")
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file; a folder was expected for --out")
+    put(text.encode(), path, check=lambda _: None)
+
+
+def _thinned(test: list[int], most: int | None, seed: int) -> list[int]:
+    if most is not None and most < 1:
+        raise InputError(f"{most} test clips: one or more were expected")
+    if most is None or most >= len(test):
+        return test
+    return sorted(np.random.default_rng([seed, 7]).choice(test, most, replace=False).tolist())
+
+
+def _file_of(one: Any) -> str | None:
+    found = one.attempts.get("targeted")
+    return None if found is None or not found.won or found.already else found.file
+
+
+def _write(out: Path, hardened: Hardened) -> None:
+    text = json.dumps(hardened.json(), indent=1, ensure_ascii=False, default=str) + "\n"
+    put(text.encode(), out / "harden.json", check=lambda _: None)
+    put(markdown(hardened).encode(), out / "harden.md", check=lambda _: None)

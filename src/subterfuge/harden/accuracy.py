@@ -1,0 +1,72 @@
+"""Clean accuracy: how often the true victim is right about clips that nobody changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from subterfuge.audio import Clip
+from subterfuge.errors import ClipError, InputError
+from subterfuge.harden.memory import Memory, key_of
+from subterfuge.harden.pool import each, victim_of
+from subterfuge.training.examples import Example
+from subterfuge.training.substitute import wilson
+
+
+def accuracy_of(
+    card: Path,
+    examples: Sequence[Example],
+    *,
+    memory: Memory,
+    jobs: int = 1,
+    trust_pickle: bool = False,
+    tell: Callable[[int, int], None] = lambda _, __: None,
+) -> dict[str, Any]:
+    """Ask a victim about every example: right, of, accuracy, a 95 % interval (Wilson), the paths
+    of wrong ones, and what could not be read.
+
+    Raises:
+        InputError: none of the examples can be read.
+    """
+    victim = victim_of(card, trust_pickle)
+    key = key_of("clean", victim.fingerprint, *(one.path for one in examples))
+    known = memory.get(key)
+    if known is not None:
+        return dict(known)
+    parts = [examples[first : first + 8] for first in range(0, len(examples), 8)]
+    right = of = done = 0
+    skipped: list[str] = []
+    wrong: list[str] = []
+    for place, (misses, bad) in each(partial(_asked, card, trust_pickle), parts, jobs):
+        asked = len(parts[place]) - len(bad)
+        right, of = right + asked - len(misses), of + asked
+        wrong += misses
+        skipped += bad
+        done += len(parts[place])
+        tell(done, len(examples))
+    if not of:
+        raise InputError(f"none of the {len(examples)} held-out clips can be read: {skipped[0] if skipped else ''}")
+    low, high = wilson(right, of)
+    found = {"right": right, "of": of, "accuracy": right / of, "interval": [low, high], "skipped": sorted(skipped)}
+    found["wrong"] = sorted(wrong)
+    memory.keep(key, found)
+    return found
+
+
+def _asked(card: Path, trust_pickle: bool, part: Sequence[Example]) -> tuple[list[str], list[str]]:
+    victim = victim_of(card, trust_pickle)
+    wrong: list[str] = []
+    bad: list[str] = []
+    for one in part:
+        try:
+            wave = Clip.read(one.path).mono(victim.sample_rate)
+        except ClipError as error:
+            bad.append(str(error))
+            continue
+        if victim.labels[int(victim.decide(torch.from_numpy(wave)[None])[0])] not in one.labels:
+            wrong.append(str(one.path))
+    return wrong, bad

@@ -1,0 +1,295 @@
+"""From a victim and a defence to the defended victim: taught anew, wrapped, or both, with a card of its own."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from subterfuge.audio.place import put
+from subterfuge.dsp.recipes import RECIPES
+from subterfuge.errors import InputError
+from subterfuge.harden.adversarial import adversary, hard_features
+from subterfuge.harden.defences import SURVIVES, Defence
+from subterfuge.training.cnn import train_cnn
+from subterfuge.training.examples import Dataset
+from subterfuge.training.families import FAMILIES, Fitted, fit
+from subterfuge.training.saving import Places, save
+from subterfuge.training.splits import folds
+from subterfuge.training.tables import Table, feature_table
+from subterfuge.transforms import parse_transforms
+from subterfuge.victim import Victim
+from subterfuge.victims.sklearn import SklearnVictim
+from subterfuge.victims.torch_module import TorchVictim
+
+ROUNDS = 2
+"""Of adversarial training: in each, what was taught so far is attacked, and what comes of it is taught too."""
+MOST_HARD = 1200
+"""Training clips that are attacked in each round, at most."""
+ENSEMBLE = ("svc", "dense", "boosting")
+"""Families of an ensemble."""
+CNN = "subterfuge.training.cnn"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where victims are built: what they are taught with, and where they go."""
+
+    data: Dataset
+    train: tuple[int, ...]
+    """Places of the examples that may be learned."""
+    out: Path
+    seed: int = 0
+    jobs: int = 1
+    cache: Path | None = None
+    trust_pickle: bool = False
+    epochs: int | None = None
+    tell: Callable[[str, int, int], None] = lambda _, __, ___: None
+    """Told what is being done, and how much of how much is."""
+    notes: list[str] = field(default_factory=list)
+    """What a user should know: files that were skipped, and the like."""
+
+    def table(self, recipe: str, sample_rate: int, through: str = "", augment: str = "") -> Table:
+        """Describe the training clips."""
+        found = feature_table(
+            self.data.only(list(self.train)),
+            recipe=recipe,
+            sample_rate=sample_rate,
+            through=through,
+            augment=augment,
+            seed=self.seed,
+            cache=self.cache,
+            jobs=self.jobs,
+            progress=partial(self.tell, "features"),
+            announce=self.notes.append,
+        )
+        self.notes.extend(one for one in found.skipped if one not in self.notes)
+        return found
+
+
+def can_train(victim: Victim) -> bool:
+    """Say whether a victim of this kind can be taught anew: scikit-learn's on a recipe, and our own network."""
+    return isinstance(victim, SklearnVictim) or _is_cnn(victim)
+
+
+def _is_cnn(victim: Victim) -> bool:
+    return isinstance(victim, TorchVictim) and type(victim.module).__module__.startswith("subterfuge.training")
+
+
+def undefended(victim: Victim, shop: Workshop) -> Path:
+    """Teach a victim of the same kind and settings the training clips, and nothing else; give its card."""
+    return _taught(victim, Defence("undefended"), shop, "undefended")
+
+
+def defended(victim: Victim, base: Path, defence: Defence, shop: Workshop) -> Path:
+    """Build a defence around a victim, and give its card.
+
+    What the defence's training and front end ask for is taught anew where the victim can be; else the victim as it is
+    is wrapped.
+
+    Raises:
+        InputError: the defence needs a training that this kind of victim cannot have.
+    """
+    name = defence.name.replace("/", "-")
+    if defence.trains and not can_train(victim):
+        raise InputError(
+            f"the defence {defence.name} teaches the victim anew, and {victim.name} (a {type(victim).__name__}) cannot "
+            "be: only scikit-learn models on a features recipe and our own network can. It can wear transforms, smooth "
+            "and detector"
+        )
+    wrapped = defence.detector or defence.smooth_sd is not None
+    taught = f"{name}.base" if wrapped else name
+    if defence.ensemble:
+        inner = _ensemble(victim, defence, shop, taught)
+    elif can_train(victim) and (defence.trains or defence.through or defence.smooth_sd is not None):
+        inner = _taught(victim, defence, shop, taught)
+    elif defence.through:
+        inner = _wrap(
+            shop, taught, "through", victim.sample_rate, {"victim": _beside(base, shop), "through": defence.through}
+        )
+    else:
+        inner = base
+    if defence.smooth_sd is not None:
+        last = f"{name}.smooth" if defence.detector else name
+        inner = _wrap(
+            shop, last, "smoothed", victim.sample_rate, {"victim": _beside(inner, shop), "sd": defence.smooth_sd}
+        )
+    if defence.detector:
+        survives = _possible(SURVIVES, victim.sample_rate)
+        inner = _wrap(
+            shop, name, "detector", victim.sample_rate, {"victim": _beside(inner, shop), "survives": survives}
+        )
+    return inner
+
+
+def _taught(victim: Victim, defence: Defence, shop: Workshop, name: str) -> Path:
+    augment = defence.augment
+    if defence.smooth_sd is not None:
+        augment = ",".join(part for part in (augment, f"gauss={defence.smooth_sd:.10g}") if part)
+    if isinstance(victim, TorchVictim):
+        return _network(victim, defence, augment, shop, name)
+    assert isinstance(victim, SklearnVictim)
+    recipe = next(key for key, value in RECIPES.items() if value is victim.recipe)
+    through = defence.through
+    if victim.before is not None and "denoise" not in through:
+        through = ",".join(part for part in ("denoise", through) if part)
+    table = shop.table(recipe, victim.sample_rate, through, augment)
+    learn = partial(_fitted_like, victim, seed=shop.seed)
+    saved = partial(_saved, shop=shop, name=name, sample_rate=victim.sample_rate, recipe=recipe, through=through,
+                    defence=defence)  # fmt: skip
+    card = saved(learn(table))
+    for round_ in range(ROUNDS if defence.adversarial_db else 0):
+        dice = np.random.default_rng([shop.seed, round_])
+        places = sorted(dice.permutation(shop.train)[:MOST_HARD].tolist())
+        x, y, groups = hard_features(
+            card,
+            shop.data,
+            places,
+            partial(_heard, recipe, through, defence.smooth_sd, shop.seed + round_),
+            strengths_db=defence.adversarial_db,
+            seed=shop.seed + round_,
+            jobs=shop.jobs,
+            progress=partial(shop.tell, f"{defence.name}: round {round_ + 1} of {ROUNDS}"),
+        )
+        names = np.array([f"hard {round_} {place}" for place in range(len(x))])
+        table = replace(
+            table,
+            X=np.concatenate([table.X, x]),
+            y=np.concatenate([table.y, y]),
+            groups=np.concatenate([table.groups, groups]),
+            names=np.concatenate([table.names, names]),
+        )
+        card = saved(learn(table))
+    return card
+
+
+def _heard(recipe: str, through: str, smooth_sd: float | None, seed: int, waves: Tensor, sample_rate: int) -> Tensor:
+    """Describe waves (N, T) as a table does: through the real transforms, with noise where it will be smoothed."""
+    heard = waves
+    if smooth_sd is not None:
+        die = torch.Generator().manual_seed(seed)
+        heard = heard + smooth_sd * torch.randn(heard.shape, generator=die)
+    for one in parse_transforms(through) if through else ():
+        die = torch.Generator().manual_seed(seed)
+        rows = [one.real(row[None], sample_rate, die)[0] for row in heard.numpy().astype(np.float32)]
+        heard = torch.from_numpy(np.stack(rows))
+    return RECIPES[recipe].twin(heard, sample_rate)
+
+
+def _fitted_like(victim: SklearnVictim, table: Table, seed: int) -> Fitted:
+    """Fit a fresh model of a victim's kind and settings to a table."""
+    estimator = fresh(victim.estimator, victim.scaler)
+    calibrated = type(estimator).__name__ == "CalibratedClassifierCV"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if calibrated:
+            counts = {label: len(set(table.groups[table.y == label])) for label in table.labels}
+            estimator.set_params(
+                cv=folds(table.y, table.groups, by="recording", count=min(5, *counts.values()), seed=seed)
+            )
+        estimator.fit(table.X, table.y)
+    if calibrated:
+        estimator.set_params(cv=None)
+    return Fitted("as before", estimator, tuple(estimator.classes_.tolist()), {}, None, ())
+
+
+def fresh(estimator: Any, scaler: Any = None) -> Any:
+    """Give an unfitted model with the settings of a fitted one, behind a scaler of its own kind.
+
+    `SVC(probability=True)`, which scikit-learn 1.11 no longer has, becomes an SVC behind `CalibratedClassifierCV`.
+    """
+    from sklearn.base import clone
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.pipeline import make_pipeline
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain = clone(estimator)
+        platt = type(plain).__name__ in ("SVC", "NuSVC") and bool(getattr(plain, "probability", False))
+        if platt:
+            plain.set_params(probability=False)
+    if scaler is not None:
+        plain = make_pipeline(clone(scaler), plain)
+    return CalibratedClassifierCV(plain, method="sigmoid", ensemble=False) if platt else plain
+
+
+def _network(victim: TorchVictim, defence: Defence, augment: str, shop: Workshop, name: str) -> Path:
+    trained = train_cnn(
+        shop.data,
+        shop.train,
+        (),
+        through=defence.through,
+        augment=augment,
+        seed=shop.seed,
+        epochs=shop.epochs,
+        progress=partial(shop.tell, f"{defence.name}: training"),
+        adversarial=adversary(defence.adversarial_db) if defence.adversarial_db else None,
+        sample_rate=victim.sample_rate,
+    )
+    shop.notes.extend(one for one in (*trained.skipped, *trained.notes) if one not in shop.notes)
+    return _saved(trained, shop, name, victim.sample_rate, "", defence.through, defence)
+
+
+def _saved(
+    trained: Any, shop: Workshop, name: str, sample_rate: int, recipe: str, through: str, defence: Defence
+) -> Path:
+    places = Places.of(shop.out, name, network=not isinstance(trained, Fitted), through=through)
+    held = sorted({one.group for one in shop.data.examples} - {shop.data.examples[place].group for place in shop.train})
+    return save(
+        trained,
+        places,
+        sample_rate=sample_rate,
+        recipe=recipe,
+        through=through,
+        about=(f"Defence: {defence.name}. Taught {len(shop.train)} clips of {shop.data.name}.",),
+        record={"dataset": shop.data.name, "clips": len(shop.train), "held_out": held, "seed": shop.seed},
+        force=True,
+    )
+
+
+def _ensemble(victim: Victim, defence: Defence, shop: Workshop, name: str) -> Path:
+    recipe, rate = "librosa-mean-25", victim.sample_rate
+    table = shop.table(recipe, rate, defence.through, defence.augment)
+    members = [
+        _saved(fit(family, table, seed=shop.seed), shop, f"{name}.{family}", rate, recipe, defence.through, defence)
+        for family in ENSEMBLE
+        if family in FAMILIES
+    ]
+    return _wrap(shop, name, "ensemble", rate, {"members": [_beside(one, shop) for one in members]})
+
+
+def _wrap(shop: Workshop, name: str, kind: str, sample_rate: int, values: dict[str, Any]) -> Path:
+    card = shop.out / f"{name}.toml"
+    lines = ["schema = 1", f"kind = {json.dumps(kind)}", f"name = {json.dumps(name)}", f"sample_rate = {sample_rate}"]
+    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    put(("\n".join(lines) + "\n").encode(), card, check=lambda _: None)
+    return card
+
+
+def _beside(card: Path, shop: Workshop) -> str:
+    """Name a card as one beside it does."""
+    import os
+
+    return os.path.relpath(card.resolve(), shop.out.resolve())
+
+
+def _possible(words: str, sample_rate: int) -> str:
+    """Keep those transforms of a list that can be done at a rate."""
+    quiet: NDArray[np.float32] = np.zeros((1, sample_rate), np.float32)
+    return ",".join(one.name for one in parse_transforms(words) if one.why_not(quiet, sample_rate) is None)
+
+
+def places_of(data: Dataset, groups: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Give the places of the examples whose recordings are not, and are, among some."""
+    held = set(groups)
+    inside = [place for place, one in enumerate(data.examples) if one.group in held]
+    return [place for place, one in enumerate(data.examples) if one.group not in held], inside

@@ -1,0 +1,125 @@
+"""Defences as the command line says them: what is done in training, and what is worn in use.
+
+A defence is one word or several joined by ``+``: ``lowpass=4000``, ``noise``, ``adversarial=40/30+smooth=0.003``.
+
+==================  ==================================================================================
+word                what it is
+==================  ==================================================================================
+an augmentation     (``noise-study``, ``noise``, ``gauss=0.01``) the victim is taught noisy copies too
+a transform         (``denoise``, ``requantise=8``, ``lowpass=4000``, ``mp3=64`` ...) every sound passes
+                    it first, in training and in use
+``adversarial``     the victim is taught what our own attack makes of its training clips; with values,
+                    as ``adversarial=40/30``, within these signal-to-noise ratios
+``smooth=SD``       randomised smoothing with white noise of this deviation of full scale
+``ensemble``        the mean of several families taught the same
+``detector``        answers one more label where the answer does not survive small transforms
+==================  ==================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from subterfuge.errors import InputError, nearest
+from subterfuge.harden.adversarial import STRENGTHS_DB
+from subterfuge.training.augment import AUGMENTS, parse_augments
+from subterfuge.transforms import TRANSFORMS, parse_transforms
+
+SD = 0.003
+"""Of smoothing, where none is given."""
+SURVIVES = "mp3=128,lowpass=8000,requantise=8,noise=40"
+"""What an answer must survive, where a detector watches."""
+OWN = ("adversarial", "smooth", "ensemble", "detector")
+
+
+@dataclass(frozen=True)
+class Defence:
+    """Everything that one defence does."""
+
+    name: str
+    augment: str = ""
+    """Augmentations of the training clips, as `parse_augments` reads them."""
+    through: str = ""
+    """Transforms that every sound passes, in training and in use, as `parse_transforms` reads them."""
+    adversarial_db: tuple[float, ...] = ()
+    """Signal-to-noise ratios of adversarial training; none without it."""
+    smooth_sd: float | None = None
+    ensemble: bool = False
+    detector: bool = False
+
+    @property
+    def trains(self) -> bool:
+        """Whether it teaches the victim anything that a wrapper does not need."""
+        return bool(self.augment or self.adversarial_db or self.ensemble)
+
+
+def parse_defence(text: str) -> Defence:
+    """Read one defence.
+
+    >>> parse_defence("lowpass=4000+smooth=0.01").through
+    'lowpass=4000'
+
+    Raises:
+        InputError: a word that is none, or twice the same, or a value that makes no sense.
+    """
+    augments: list[str] = []
+    transforms: list[str] = []
+    own: dict[str, str] = {}
+    for part in text.split("+"):
+        word, equals, value = (side.strip() for side in part.partition("="))
+        if word in own or part.strip() in (*augments, *transforms):
+            raise InputError(f"the defence '{text}' says {word} twice; say it once")
+        if word in OWN:
+            own[word] = value if equals else ""
+        elif word in AUGMENTS and not (word in TRANSFORMS and equals):
+            augments += [one.name for one in parse_augments(part.strip())]
+        elif word in TRANSFORMS:
+            transforms += [one.name for one in parse_transforms(part.strip())]
+        else:
+            known = [*OWN, *AUGMENTS, *TRANSFORMS]
+            raise InputError(f"the defence '{text}': {word or 'an empty word'!r} is not known; {nearest(word, known)}")
+    for word in ("ensemble", "detector"):
+        if own.get(word):
+            raise InputError(f"the defence '{text}': {word} takes no value")
+    sd = None
+    if "smooth" in own:
+        sd = SD if not own["smooth"] else _number(text, "smooth", own["smooth"], 0, 1)
+    strengths: tuple[float, ...] = ()
+    if "adversarial" in own:
+        given = own["adversarial"]
+        strengths = (
+            tuple(_number(text, "adversarial", one, -20, 120) for one in given.split("/")) if given else STRENGTHS_DB
+        )
+    if own.get("ensemble") is not None and (strengths or sd is not None):
+        raise InputError(f"the defence '{text}': an ensemble is joined by augmentations and transforms only")
+    return Defence(text, ",".join(augments), ",".join(transforms), strengths, sd, "ensemble" in own, "detector" in own)
+
+
+def parse_defences(text: str) -> tuple[Defence, ...]:
+    """Read a list of defences, such as ``noise,mp3=64,adversarial+smooth``.
+
+    >>> [one.name for one in parse_defences("denoise, mp3=64")]
+    ['denoise', 'mp3=64']
+
+    Raises:
+        InputError: as `parse_defence`, or the same twice.
+    """
+    found = [parse_defence(part.strip()) for part in text.split(",")]
+    names = [one.name for one in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"the defence {twice[0]} is there twice; name it once")
+    return tuple(found)
+
+
+def _number(text: str, word: str, value: str, least: float, most: float) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not least < number <= most:
+        raise InputError(
+            f"the defence '{text}': {word}={value}: a number above {least:g} and up to {most:g} was expected"
+        )
+    return number

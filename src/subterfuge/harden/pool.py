@@ -1,0 +1,64 @@
+"""Work on many things at once, by processes that each load a victim once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from subterfuge.errors import SubterfugeError
+from subterfuge.victim import Victim
+
+Thing = TypeVar("Thing")
+Made = TypeVar("Made")
+
+
+def each(work: Callable[[Thing], Made], things: Sequence[Thing], jobs: int = 1) -> Iterator[tuple[int, Made]]:
+    """Do `work` on things, in any order: give the place of each and what came of it.
+
+    With one job it is done here. With more, `work` and the things go to other processes (joblib's loky).
+
+    Raises:
+        SubterfugeError: as `work` raises it; whatever is finished has been given before.
+    """
+    if jobs <= 1 or len(things) <= 1:
+        yield from ((place, work(thing)) for place, thing in enumerate(things))
+        return
+    from joblib import Parallel, delayed
+
+    calls: Iterable[object] = (delayed(_numbered)(work, place, thing) for place, thing in enumerate(things))
+    pool = Parallel(n_jobs=min(jobs, len(things)), return_as="generator_unordered", inner_max_num_threads=1)
+    yield from pool(calls)
+
+
+def _numbered(work: Callable[[Thing], Made], place: int, thing: Thing) -> tuple[int, Made]:
+    import torch
+
+    torch.set_num_threads(1)
+    return place, work(thing)
+
+
+MODELS = (".toml", ".skops", ".safetensors")
+
+
+def victim_of(card: Path, trust_pickle: bool) -> Victim:
+    """Load a victim, once in each process for as long as cards and models in its folder stay as they are.
+
+    Raises:
+        CardError, UntrustedModel: as `load_victim`.
+    """
+    there = sorted(path for path in card.parent.glob("*") if path.suffix in MODELS)
+    return _loaded(card, trust_pickle, tuple((path.name, path.stat().st_mtime_ns) for path in there))
+
+
+@lru_cache(maxsize=16)
+def _loaded(card: Path, trust_pickle: bool, stamp: tuple[tuple[str, int], ...]) -> Victim:
+    from subterfuge.victims import load_victim
+
+    return load_victim(card, trust_pickle=trust_pickle)
+
+
+def told(error: SubterfugeError) -> str:
+    """Say what went wrong with one thing of many."""
+    return f"{type(error).__name__}: {error}"

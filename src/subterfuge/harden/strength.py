@@ -1,0 +1,216 @@
+"""How strong a victim is: every case of an audit against it, and what comes of all of them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from subterfuge.errors import SubterfugeError
+from subterfuge.harden.attempts import SEARCHES, Faced, face
+from subterfuge.harden.cases import Case
+from subterfuge.harden.effort import Effort
+from subterfuge.harden.memory import Memory, key_of
+from subterfuge.harden.pool import each, told, victim_of
+
+SNRS_DB = (60.0, 50.0, 40.0, 30.0, 20.0)
+"""Signal-to-noise ratios that robust accuracy is told at."""
+VERSION = 1
+"""Of what is kept of a case: another version is other work."""
+
+
+@dataclass(frozen=True)
+class Strength:
+    """One victim after an audit."""
+
+    name: str
+    card: str
+    cases: tuple[Case, ...]
+    faced: tuple[Faced, ...]
+    """In the order of the cases."""
+    clean: dict[str, Any] = field(default_factory=dict)
+    """Accuracy on clips that nobody changed: right, of, interval."""
+
+    def _all(self, search: str) -> list[Any]:
+        return [one.attempts[search] for one in self.faced if search in one.attempts]
+
+    @property
+    def asked(self) -> int:
+        """Targeted searches that had something to do: the clip was not the target already."""
+        return sum(not one.already for one in self._all("targeted"))
+
+    @property
+    def won(self) -> int:
+        """How many of them won on the written file."""
+        return sum(one.won and not one.already for one in self._all("targeted"))
+
+    @property
+    def median_snr_db(self) -> float | None:
+        """Median over the targeted searches of the SNR needed; a lost one counts as worse than any.
+
+        None where half of them or more are lost.
+        """
+        return _median([one.snr_db if one.won else None for one in self._all("targeted") if not one.already])
+
+    @property
+    def median_found_elsewhere_db(self) -> float | None:
+        """The same for changes that were found on the undefended victim and made louder."""
+        tried = [one for one in self.faced if "targeted" in one.attempts and not one.attempts["targeted"].already]
+        return _median([one.found_elsewhere_db for one in tried])
+
+    @property
+    def median_probability(self) -> float | None:
+        """Median probability of the target in the files, won or lost; None where the victim has none."""
+        given = [one.probability for one in self._all("targeted") if one.probability is not None]
+        return statistics.median(given) if given else None
+
+    @property
+    def median_mos(self) -> float | None:
+        """Median zimtohrli score of the files that won, 1 to 5."""
+        given = [one.zimtohrli_mos for one in self._all("targeted") if one.won and one.zimtohrli_mos is not None]
+        return statistics.median(given) if given else None
+
+    def robust(self, snr_db: float) -> float | None:
+        """Give the share of clips that are right, and stay so within a budget of `snr_db`, 0 .. 1.
+
+        A clip counts as turned where its untargeted or its targeted search won at this SNR or a higher one.
+        """
+        judged = self._clips()
+        if not judged:
+            return None
+        stands = [right and (quietest is None or quietest < snr_db) for right, quietest, _ in judged]
+        return sum(stands) / len(stands)
+
+    @property
+    def robust_masked(self) -> float | None:
+        """The same for changes of which no cell is above the clip's masking threshold."""
+        judged = [(right, masked) for right, _, masked in self._clips() if not right or masked is not None]
+        return sum(right and not masked for right, masked in judged) / len(judged) if judged else None
+
+    def _clips(self) -> list[tuple[bool, float | None, bool | None]]:
+        """Give for each clip: right as it is, the highest SNR at which it was turned, turned below the threshold."""
+        clips: dict[Path, tuple[bool, float | None, bool | None]] = {}
+        for case, one in zip(self.cases, self.faced, strict=True):
+            if one.failed is not None:
+                continue
+            _, highest, masked = clips.get(case.path, (one.right, None, None))
+            for search in ("untargeted", "targeted"):
+                found = one.attempts.get(search)
+                if found is not None and found.won and found.snr_db is not None and found.answer != case.label:
+                    highest = max(found.snr_db, -999.0 if highest is None else highest)
+            below = one.attempts.get("masked")
+            clips[case.path] = (one.right, highest, masked if below is None else bool(below.won or masked))
+        return list(clips.values())
+
+    def json(self) -> dict[str, Any]:
+        """Give figures and cases as plain JSON values."""
+        return {
+            "name": self.name,
+            "card": self.card,
+            "clean": self.clean,
+            "asked": self.asked,
+            "won": self.won,
+            "median_snr_db": self.median_snr_db,
+            "median_found_elsewhere_db": self.median_found_elsewhere_db,
+            "median_probability": self.median_probability,
+            "median_zimtohrli_mos": self.median_mos,
+            "robust": {f"{snr:g}": self.robust(snr) for snr in SNRS_DB} | {"masking": self.robust_masked},
+            "cases": [one.json() for one in self.faced],
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of every victim of an audit."""
+
+    cases: tuple[Case, ...]
+    effort: Effort
+    searches: tuple[str, ...] = SEARCHES
+    goal: str = "targeted"
+    seed: int = 0
+
+    def key(self, fingerprint: str, case: Case, elsewhere: str | None) -> str:
+        """Name one case under one victim by everything that its result depends on, but the versions of libraries."""
+        sound = case.path.stat() if case.path.exists() else None
+        size = None if sound is None else (sound.st_size, sound.st_mtime_ns)
+        asked = (self.effort, self.searches, self.goal, self.seed, case.number < self.effort.doubted)
+        return key_of(VERSION, fingerprint, case, size, asked, elsewhere is not None)
+
+
+def strength_of(
+    card: Path,
+    plan: Plan,
+    *,
+    folder: Path,
+    memory: Memory,
+    elsewhere: Sequence[str | None] | None = None,
+    jobs: int = 1,
+    trust_pickle: bool = False,
+    clean: dict[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Strength:
+    """Attack one victim with every case of a plan, adaptively, several at once.
+
+    Args:
+        card: the victim's.
+        plan: cases, effort, goal.
+        folder: where sounds that win go.
+        memory: what is done already, and what will be.
+        elsewhere: for each case a sound that won against the undefended victim, to be made louder here.
+        jobs: processes.
+        trust_pickle: load pickled models.
+        clean: accuracy, for the record.
+        progress: told how many cases of how many are done.
+
+    Raises:
+        CardError: the victim cannot be loaded. A case that fails otherwise is recorded as failed.
+    """
+    victim = victim_of(card, trust_pickle)
+    found = list(elsewhere or [None] * len(plan.cases))
+    keys = [plan.key(victim.fingerprint, case, there) for case, there in zip(plan.cases, found, strict=True)]
+    faced: dict[int, Faced] = {}
+    for place, key in enumerate(keys):
+        known = memory.get(key)
+        if known is not None:
+            faced[place] = Faced.of_json(known)
+    left = [place for place in range(len(plan.cases)) if place not in faced]
+    work = partial(_faced, card, trust_pickle, plan, folder)
+    for done, one in each(work, [(plan.cases[place], found[place]) for place in left], jobs):
+        place = left[done]
+        faced[place] = one
+        if one.failed is None:
+            memory.keep(keys[place], one.json())
+        if progress is not None:
+            progress(len(faced), len(plan.cases))
+    ordered = tuple(faced[place] for place in range(len(plan.cases)))
+    return Strength(victim.name, str(card), plan.cases, ordered, clean or {})
+
+
+def _faced(card: Path, trust_pickle: bool, plan: Plan, folder: Path, thing: tuple[Case, str | None]) -> Faced:
+    case, elsewhere = thing
+    try:
+        return face(
+            victim_of(card, trust_pickle),
+            case,
+            plan.effort,
+            searches=plan.searches,
+            goal=plan.goal,
+            doubted=case.number < plan.effort.doubted,
+            folder=folder,
+            seed=plan.seed,
+            elsewhere=elsewhere,
+        )
+    except SubterfugeError as error:
+        return Faced(case.number, "", False, {}, failed=told(error))
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    """Give the median, where None is below every number; None where that is it."""
+    if not values:
+        return None
+    ordered = sorted(-1e9 if value is None else value for value in values)
+    middle = statistics.median(ordered)
+    return middle if middle > -1e6 else None

@@ -1,0 +1,175 @@
+"""The defence table: before and after, side by side, for a terminal, a file of Markdown, and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from subterfuge.harden.doubts import Doubt, verdict
+from subterfuge.harden.strength import SNRS_DB, Strength
+from subterfuge.harden.transfer import Matrix, Share
+
+LEAST_GAIN_DB = 10.0
+MOST_COST = 0.05
+"""What makes a defence worth its cost, as `Hardened.holds` counts: so many dB for at most so much clean accuracy."""
+
+
+@dataclass(frozen=True)
+class Defended:
+    """One victim of the table: the undefended one, or one defence."""
+
+    name: str
+    strength: Strength
+    doubts: tuple[Doubt, ...]
+    notes: tuple[str, ...] = ()
+    certified: dict[str, Any] | None = None
+    """For a smoothed victim: the certified radii of some clips, and what was reached by attack."""
+
+    @property
+    def hides(self) -> bool:
+        """Whether a doubt says that it hides its gradients."""
+        return any(one.hides for one in self.doubts)
+
+
+@dataclass(frozen=True)
+class Hardened:
+    """What came of a whole run; the first victim is the undefended one."""
+
+    victims: tuple[Defended, ...]
+    transfer: Matrix | None
+    setting: dict[str, Any]
+    notes: tuple[str, ...]
+
+    def gain_db(self, one: Defended) -> float | None:
+        """Give by how many dB the median SNR that an adaptive attack needs fell; None where either has no median."""
+        before, after = self.victims[0].strength.median_snr_db, one.strength.median_snr_db
+        return None if before is None or after is None else before - after
+
+    def cost(self, one: Defended) -> float | None:
+        """Give what it cost in clean accuracy, as a share."""
+        before, after = (each.strength.clean.get("accuracy") for each in (self.victims[0], one))
+        return None if before is None or after is None else float(before - after)
+
+    def holds(self, one: Defended) -> bool:
+        """Say whether it gave 10 dB or more, for 5 points of accuracy at most, and hides nothing."""
+        gain, cost = self.gain_db(one), self.cost(one)
+        lost_to_none = one.strength.median_snr_db is None and one.strength.asked > 0
+        enough = lost_to_none or (gain is not None and gain >= LEAST_GAIN_DB)
+        return enough and cost is not None and cost <= MOST_COST and not one.hides
+
+    def json(self) -> dict[str, Any]:
+        """Give everything as plain JSON values."""
+        return {
+            "schema": 1,
+            "setting": self.setting,
+            "notes": list(self.notes),
+            "victims": [
+                one.strength.json()
+                | {
+                    "defence": one.name,
+                    "gain_db": self.gain_db(one),
+                    "cost": self.cost(one),
+                    "holds": self.holds(one),
+                    "verdict": verdict(one.doubts),
+                    "doubts": [{"sign": each.sign, "hides": each.hides, "words": each.words} for each in one.doubts],
+                    "notes": list(one.notes),
+                    "certified": one.certified,
+                }
+                for one in self.victims
+            ],
+            "transfer": None if self.transfer is None else self.transfer.json(),
+        }
+
+
+HEAD = (
+    "defence",
+    "clean",
+    *(f"{snr:g} dB" for snr in SNRS_DB),
+    "masked",
+    "won",
+    "median SNR",
+    "not adaptive",
+    "gain",
+    "P",
+    "MOS",
+    "doubt",
+)
+
+
+def rows_of(hardened: Hardened) -> list[tuple[str, ...]]:
+    """Give the rows of the table, as texts, in the order of `HEAD`."""
+    rows = []
+    for one in hardened.victims:
+        strength = one.strength
+        gain = hardened.gain_db(one)
+        rows.append(
+            (
+                one.name + (" *" if hardened.holds(one) else ""),
+                _percent(strength.clean.get("accuracy")),
+                *(_percent(strength.robust(snr)) for snr in SNRS_DB),
+                _percent(strength.robust_masked),
+                f"{strength.won}/{strength.asked}",
+                _db(strength.median_snr_db),
+                "" if one is hardened.victims[0] else _db(strength.median_found_elsewhere_db),
+                "" if gain is None or one is hardened.victims[0] else f"{gain:+.1f}",
+                _plain(strength.median_probability, ".2f"),
+                _plain(strength.median_mos, ".2f"),
+                ", ".join(each.sign for each in one.doubts),
+            )
+        )
+    return rows
+
+
+def matrix_rows(matrix: Matrix) -> list[tuple[str, ...]]:
+    """Give the rows of the transfer matrix: changed to the target, and turned at all, beside what noise does."""
+    return [
+        (name, *(f"{_cell(hit)} / {_cell(turned)}" for hit, turned in zip(hits, turns, strict=True)))
+        for name, hits, turns in [
+            *zip(matrix.names, matrix.targeted, matrix.turned, strict=True),
+            *zip(
+                (f"noise like {name}" for name in matrix.names),
+                matrix.noise_targeted,
+                matrix.noise_turned,
+                strict=True,
+            ),
+        ]
+    ]
+
+
+def markdown(hardened: Hardened) -> str:
+    """Write the tables, with what is to be known of them, as Markdown."""
+    lines = [_table(HEAD, rows_of(hardened)), ""]
+    lines += [f"- {note}" for note in hardened.notes]
+    lines += [f"- {one.name}: {verdict(one.doubts)}" + "".join(f"; {d.words}" for d in one.doubts)
+              for one in hardened.victims]  # fmt: skip
+    lines += [f"- {one.name}: {note}" for one in hardened.victims for note in one.notes]
+    if hardened.transfer is not None:
+        head = ("found on \\ judged on", *hardened.transfer.names)
+        lines += [
+            "",
+            f"Changes {hardened.transfer.snr_db:g} dB below the clip, answered as the target / turned at all:",
+        ]
+        lines += ["", _table(head, matrix_rows(hardened.transfer))]
+    return "\n".join(lines) + "\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def _cell(share: Share) -> str:
+    return _percent(share.part)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.0f} %"
+
+
+def _db(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1f}"
+
+
+def _plain(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
