@@ -78,8 +78,9 @@ class Grove:
             x: features (N, F), float64.
             widths: of each split, in each of W softenings, shape (S, W).
         """
-        shares: Tensor = _Shares.apply(x, self, widths)
-        return (self.values.T @ shares.flatten(1)).unflatten(1, shares.shape[1:]).mean(2).T
+        shares: Tensor = _Shares.apply(x, self, widths)  # type: ignore[no-untyped-call]
+        sums = (self.values.T @ shares.flatten(1)).reshape(-1, len(x), widths.shape[1])
+        return sums.mean(2).T
 
 
 class _Shares(torch.autograd.Function):
@@ -90,7 +91,8 @@ class _Shares(torch.autograd.Function):
         lefts = ((grove.threshold[:, None] - x.T[grove.feature])[:, :, None] / widths[:, None, :]).sigmoid()
         sent = torch.stack([lefts, 1 - lefts], 1)
         here = x.new_ones(grove.trees, len(x), widths.shape[1])
-        arrived, leaves = [], []
+        arrived: list[Tensor] = []
+        leaves: list[Tensor] = []
         for depth, level in enumerate(grove.levels):
             if depth:
                 above = arrived[-1]
@@ -116,7 +118,7 @@ class _Shares(torch.autograd.Function):
                 above = grove.levels[depth - 1].splits
                 unsorted = torch.empty_like(here)
                 unsorted[level.order] = here
-                towards[above] = unsorted.unflatten(0, (-1, 2))
+                towards[above] = unsorted.reshape(-1, 2, *unsorted.shape[1:])
                 below = (towards[above] * sent[above]).sum(1)
         slope = arrived * (towards[:, 0] - towards[:, 1]) * sent[:, 0] * sent[:, 1]
         slope = -(slope / widths[:, None, :]).sum(2)

@@ -150,7 +150,7 @@ def spreads(grove: Grove, n_features: int) -> Tensor:
     """
     out = torch.ones(n_features, dtype=torch.float64)
     known = grove.threshold.isfinite()
-    for f in grove.feature[known].unique().tolist():
+    for f in set(grove.feature[known].tolist()):
         thresholds = grove.threshold[known & (grove.feature == f)]
         out[f] = float(thresholds.std(correction=0)) or 0.1 * float(thresholds.abs().max()) or 1.0
     return out
