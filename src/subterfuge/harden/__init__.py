@@ -18,7 +18,7 @@ import numpy as np
 from subterfuge.audio.place import put
 from subterfuge.errors import InputError, OutputError, SubterfugeError
 from subterfuge.harden.accuracy import accuracy_of
-from subterfuge.harden.build import Workshop, can_train, defended, places_of, undefended
+from subterfuge.harden.build import Workshop, can_train, check_possible, defended, undefended
 from subterfuge.harden.cases import Case, draw_cases
 from subterfuge.harden.certified import certified
 from subterfuge.harden.defences import Defence, parse_defence, parse_defences
@@ -26,11 +26,11 @@ from subterfuge.harden.doubts import Doubt, compare, look, verdict
 from subterfuge.harden.effort import EFFORTS, Effort, effort_of
 from subterfuge.harden.memory import Memory
 from subterfuge.harden.pool import victim_of
+from subterfuge.harden.sides import askable, sides
 from subterfuge.harden.strength import SNRS_DB, Plan, Strength, strength_of
 from subterfuge.harden.table import HEAD, Defended, Hardened, markdown, matrix_rows, rows_of
 from subterfuge.harden.transfer import Matrix, Share, matrix
 from subterfuge.training.examples import Dataset
-from subterfuge.training.splits import split
 from subterfuge.victims.smoothed import SmoothedVictim
 
 __all__ = [
@@ -123,14 +123,27 @@ def harden(
     wanted = parse_defences(defences) if isinstance(defences, str) else tuple(defences)
     out, card = Path(out), Path(card)
     victim = victim_of(card.absolute(), trust_pickle)
-    notes: list[str] = []
+    notes: list[str] = list(data.skipped)
     known = replace(data, examples=tuple(one for one in data.examples if one.label in victim.labels))
     if len(known) < len(data):
         strange = sorted({one.label for one in data.examples} - set(victim.labels))
         notes.append(
             f"{len(data) - len(known)} clips are of classes that the victim does not know: {', '.join(strange)}"
         )
-    train, test, recorded = _split(card, known, seed, notes)
+    if not known.examples:
+        raise InputError(
+            f"{data.name} has clips of {', '.join(data.labels)}, and {victim.name} knows {', '.join(victim.labels)}; "
+            "labels must be the same words: rename the set's, or the card's"
+        )
+    for asked in wanted:
+        check_possible(victim, asked)
+    tries, further = effort_of(effort), [Path(each).absolute() for each in beside]
+    for path in further:
+        victim_of(path, trust_pickle)
+    train, test, recorded = sides(card, known, seed, notes, can_train(victim))
+    labels = askable(victim, known.only(train), notes)
+    draw_cases(known.only(test), labels, clips, targets, seed)  # refuses, before any work, what cannot be drawn
+    tested = _thinned(test, test_clips, seed)
     setting = {
         "victim": str(card),
         "fingerprint": victim.fingerprint,
@@ -148,12 +161,10 @@ def harden(
     }
     _claim(out, setting, force)
     searches = ("targeted", "untargeted", "masked") if masked else ("targeted", "untargeted")
-    tries = effort_of(effort)
     shop = Workshop(
         known, tuple(train), out, seed, jobs, None if cache is None else Path(cache), trust_pickle, epochs, tell, notes
     )
     memory = Memory(out / "cases.jsonl")
-    tested = _thinned(test, test_clips, seed)
     base = card.absolute()
     if can_train(victim) and not recorded:
         base = undefended(victim, shop).absolute()
@@ -169,13 +180,14 @@ def harden(
         clean = accuracy_of(there, [known.examples[place] for place in tested], memory=memory, jobs=jobs,
                             trust_pickle=trust_pickle, tell=partial(tell, f"{name}: clean clips"))  # fmt: skip
         if not victims:
-            wrong = set(clean["wrong"])
+            wrong = {*clean["wrong"], *clean.get("unread", ())}
+            notes += [f"left out: {one}" for one in clean["skipped"]]
             right = [place for place in tested if str(known.examples[place].path) not in wrong]
             if not right:
                 raise InputError(
                     f"{victim.name} is wrong about all {len(tested)} held-out clips: nothing can be turned"
                 )
-            plan = Plan(draw_cases(known.only(right), victim.labels, clips, targets, seed), tries, searches, goal, seed)
+            plan = Plan(draw_cases(known.only(right), labels, clips, targets, seed), tries, searches, goal, seed)
             cases, elsewhere = plan.cases, [None] * len(plan.cases)
         strength = strength_of(
             there,
@@ -193,7 +205,7 @@ def harden(
         failed = [case for case in strength.faced if case.failed is not None]
         own = [f"{len(failed)} of {len(cases)} cases failed: {failed[0].failed}"] if failed else []
         loaded = victim_of(there, trust_pickle)
-        doubts = [*look(loaded, cases), *compare(strength)]
+        doubts = [*look(loaded, cases), *compare(strength, goal)]
         proven = None
         if isinstance(loaded, SmoothedVictim):
             proven = certified(loaded, cases, strength, CERTIFIED, memory, partial(tell, f"{name}: proofs"))
@@ -201,7 +213,7 @@ def harden(
         _write(out, Hardened(tuple(victims), None, setting, (*notes, "the run is not finished")))
     carried = None
     if transfer_db is not None:
-        cards = [Path(each.strength.card) for each in victims] + [Path(each).absolute() for each in beside]
+        cards = _alike([Path(each.strength.card) for each in victims] + further, trust_pickle, notes)
         try:
             carried = matrix(cards, cases, snr_db=transfer_db, seed=seed, jobs=jobs, trust_pickle=trust_pickle,
                              progress=partial(tell, "transfer"))  # fmt: skip
@@ -212,29 +224,19 @@ def harden(
     return hardened
 
 
-def _split(card: Path, data: Dataset, seed: int, notes: list[str]) -> tuple[list[int], list[int], bool]:
-    """Give the places of what is learned and what is held out, and whether the card's own record said so."""
-    record = card.with_name(card.name.removesuffix(".toml") + ".training.json")
-    held: list[str] = []
-    if record.is_file():
-        try:
-            told: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-            held = [str(group) for group in told.get("held_out", [])]
-        except (ValueError, OSError, AttributeError):
-            notes.append(f"{record} cannot be read, so it is not known what the victim learned")
-    learned, kept = places_of(data, held)
-    if kept and learned:
-        return learned, kept, True
-    groups = [one.group for one in data.examples]
-    train, test = split([one.label for one in data.examples], groups, by="recording", seed=seed)
-    return train.tolist(), test.tolist(), False
+def _alike(cards: list[Path], trust_pickle: bool, notes: list[str]) -> list[Path]:
+    """Keep those victims that have the labels of the first: a change can be carried over between these."""
+    labels = set(victim_of(cards[0], trust_pickle).labels)
+    alike = [card for card in cards if set(victim_of(card, trust_pickle).labels) == labels]
+    notes += [f"not in the transfer matrix, for its other labels: {card.stem}" for card in cards if card not in alike]
+    return alike
 
 
 def _claim(out: Path, setting: dict[str, Any], force: bool) -> None:
     """Refuse a folder that holds the cases of another setting; write down this one's."""
     path = out / "setting.json"
     text = json.dumps(setting, indent=1, default=str) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") != text and not force:
+    if path.exists() and path.read_bytes() != text.encode() and not force:
         raise OutputError(
             f"{path} tells of another run (another victim, set, seed or list of defences); choose another --out, or "
             "go on in this folder with --force, which keeps what is the same"

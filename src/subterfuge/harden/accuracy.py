@@ -27,7 +27,7 @@ def accuracy_of(
     tell: Callable[[int, int], None] = lambda _, __: None,
 ) -> dict[str, Any]:
     """Ask a victim about every example: right, of, accuracy, a 95 % interval (Wilson), the paths
-    of wrong ones, and what could not be read.
+    of wrong ones and of unread ones, and why these could not be read.
 
     Raises:
         InputError: none of the examples can be read.
@@ -41,31 +41,33 @@ def accuracy_of(
     right = of = done = 0
     skipped: list[str] = []
     wrong: list[str] = []
+    unread: list[str] = []
     for place, (misses, bad) in each(partial(_asked, card, trust_pickle), parts, jobs):
         asked = len(parts[place]) - len(bad)
         right, of = right + asked - len(misses), of + asked
         wrong += misses
-        skipped += bad
+        skipped += bad.values()
+        unread += bad
         done += len(parts[place])
         tell(done, len(examples))
     if not of:
         raise InputError(f"none of the {len(examples)} held-out clips can be read: {skipped[0] if skipped else ''}")
     low, high = wilson(right, of)
     found = {"right": right, "of": of, "accuracy": right / of, "interval": [low, high], "skipped": sorted(skipped)}
-    found["wrong"] = sorted(wrong)
+    found |= {"wrong": sorted(wrong), "unread": sorted(unread)}
     memory.keep(key, found)
     return found
 
 
-def _asked(card: Path, trust_pickle: bool, part: Sequence[Example]) -> tuple[list[str], list[str]]:
+def _asked(card: Path, trust_pickle: bool, part: Sequence[Example]) -> tuple[list[str], dict[str, str]]:
     victim = victim_of(card, trust_pickle)
     wrong: list[str] = []
-    bad: list[str] = []
+    bad: dict[str, str] = {}
     for one in part:
         try:
             wave = Clip.read(one.path).mono(victim.sample_rate)
         except ClipError as error:
-            bad.append(str(error))
+            bad[str(one.path)] = str(error)
             continue
         if victim.labels[int(victim.decide(torch.from_numpy(wave)[None])[0])] not in one.labels:
             wrong.append(str(one.path))

@@ -79,7 +79,7 @@ def hard_features(
         progress: told how many clips of how many are done.
 
     Raises:
-        InputError: the victim has no gradients.
+        InputError: the victim has no gradients, or no clip can be read.
     """
     victim = victim_of(card, False)
     if not has_slope(victim):
@@ -97,7 +97,9 @@ def hard_features(
         if progress is not None:
             progress(done, len(places))
     rows = [row for place in sorted(found) for row in found[place][1]]
-    x = np.concatenate([found[place][0] for place in sorted(found)])
+    if not rows:
+        raise InputError(f"none of the {len(places)} training clips that were to be attacked can be read")
+    x = np.concatenate([found[place][0] for place in sorted(found) if found[place][1]])
     labels = np.array([data.examples[row].label for row in rows])
     return x, labels, np.array([data.examples[row].group for row in rows])
 

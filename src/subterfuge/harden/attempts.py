@@ -16,7 +16,7 @@ from subterfuge.errors import VictimError
 from subterfuge.harden.cases import Case
 from subterfuge.harden.effort import Effort, black_box, has_slope
 from subterfuge.outcome import Outcome
-from subterfuge.threat import Budget, Goal, Masking, Threat, Untargeted
+from subterfuge.threat import Budget, Goal, Masking, Targeted, Threat, Untargeted
 from subterfuge.threat.words import parse_goal
 from subterfuge.victim import Victim
 
@@ -124,12 +124,12 @@ def face(
     clip = Clip.read(case.path)
     clean = torch.from_numpy(clip.mono(victim.sample_rate))[None]
     answer = victim.labels[int(victim.decide(clean)[0])]
-    right = answer == case.label
+    right = answer in case.labels
     wanted = parse_goal(goal, case.target)
     threats: dict[str, Threat] = {
         "targeted": Threat(wanted),
-        "untargeted": Threat(Untargeted()),
-        "masked": Threat(Untargeted(), Masking()),
+        "untargeted": Threat(_any_other(victim, clean, answer)),
+        "masked": Threat(_any_other(victim, clean, answer), Masking()),
     }
     attempts = {}
     for name in searches:
@@ -142,6 +142,22 @@ def face(
         )
     louder = None if elsewhere is None else _louder(victim, clip, Clip.read(elsewhere), clean, wanted, case.target)
     return Faced(case.number, answer, right, attempts, louder)
+
+
+def _any_other(victim: Victim, clean: torch.Tensor, answer: str) -> Goal:
+    """Give the goal of a turned answer: any other, or, of a victim that rejects, the likeliest other that is none.
+
+    To be rejected is no win: the deployed system then does not act on the sound.
+    """
+    rejects = getattr(victim, "rejects", None)
+    if rejects is None:
+        return Untargeted()
+    scores = victim.probabilities(clean)
+    if scores is None:
+        scores = victim.scores(clean)
+        scores = scores.sum(-1) if scores.ndim == 3 else scores
+    order = [victim.labels[place] for place in scores[0].argsort(descending=True).tolist()]
+    return Targeted(next(label for label in order if label not in (answer, rejects)))
 
 
 def _try(

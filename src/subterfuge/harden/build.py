@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,8 @@ MOST_HARD = 1200
 """Training clips that are attacked in each round, at most."""
 ENSEMBLE = ("svc", "dense", "boosting")
 """Families of an ensemble."""
-CNN = "subterfuge.training.cnn"
+DRAWS, TWIN_DRAWS = 16, 4
+"""Noisy versions that vote on a smoothed victim, and how many of them its twin's gradients go through."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,20 @@ def undefended(victim: Victim, shop: Workshop) -> Path:
     return _taught(victim, Defence("undefended"), shop, "undefended")
 
 
+def check_possible(victim: Victim, defence: Defence) -> None:
+    """Refuse a defence that a victim cannot have, before any work.
+
+    Raises:
+        InputError: it needs a training that this kind of victim cannot have.
+    """
+    if defence.trains and not can_train(victim):
+        raise InputError(
+            f"the defence {defence.name} teaches the victim anew, and {victim.name} (a {type(victim).__name__}) cannot "
+            "be: only scikit-learn models on a features recipe and our own network can. It can wear transforms, smooth "
+            "and detector"
+        )
+
+
 def defended(victim: Victim, base: Path, defence: Defence, shop: Workshop) -> Path:
     """Build a defence around a victim, and give its card.
 
@@ -99,13 +114,8 @@ def defended(victim: Victim, base: Path, defence: Defence, shop: Workshop) -> Pa
     Raises:
         InputError: the defence needs a training that this kind of victim cannot have.
     """
+    check_possible(victim, defence)
     name = defence.name.replace("/", "-")
-    if defence.trains and not can_train(victim):
-        raise InputError(
-            f"the defence {defence.name} teaches the victim anew, and {victim.name} (a {type(victim).__name__}) cannot "
-            "be: only scikit-learn models on a features recipe and our own network can. It can wear transforms, smooth "
-            "and detector"
-        )
     wrapped = defence.detector or defence.smooth_sd is not None
     taught = f"{name}.base" if wrapped else name
     if defence.ensemble:
@@ -120,9 +130,8 @@ def defended(victim: Victim, base: Path, defence: Defence, shop: Workshop) -> Pa
         inner = base
     if defence.smooth_sd is not None:
         last = f"{name}.smooth" if defence.detector else name
-        inner = _wrap(
-            shop, last, "smoothed", victim.sample_rate, {"victim": _beside(inner, shop), "sd": defence.smooth_sd}
-        )
+        values = {"victim": _beside(inner, shop), "sd": defence.smooth_sd, "draws": DRAWS, "twin_draws": TWIN_DRAWS}
+        inner = _wrap(shop, last, "smoothed", victim.sample_rate, values)
     if defence.detector:
         survives = _possible(SURVIVES, victim.sample_rate)
         inner = _wrap(
@@ -143,7 +152,7 @@ def _taught(victim: Victim, defence: Defence, shop: Workshop, name: str) -> Path
     if victim.before is not None and "denoise" not in through:
         through = ",".join(part for part in ("denoise", through) if part)
     table = shop.table(recipe, victim.sample_rate, through, augment)
-    learn = partial(_fitted_like, victim, seed=shop.seed)
+    learn = partial(_fitted_like, victim, seed=shop.seed, notes=shop.notes)
     saved = partial(_saved, shop=shop, name=name, sample_rate=victim.sample_rate, recipe=recipe, through=through,
                     defence=defence)  # fmt: skip
     card = saved(learn(table))
@@ -185,21 +194,31 @@ def _heard(recipe: str, through: str, smooth_sd: float | None, seed: int, waves:
     return RECIPES[recipe].twin(heard, sample_rate)
 
 
-def _fitted_like(victim: SklearnVictim, table: Table, seed: int) -> Fitted:
+def _fitted_like(victim: SklearnVictim, table: Table, seed: int, notes: list[str]) -> Fitted:
     """Fit a fresh model of a victim's kind and settings to a table."""
     estimator = fresh(victim.estimator, victim.scaler)
     calibrated = type(estimator).__name__ == "CalibratedClassifierCV"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if calibrated:
-            counts = {label: len(set(table.groups[table.y == label])) for label in table.labels}
-            estimator.set_params(
-                cv=folds(table.y, table.groups, by="recording", count=min(5, *counts.values()), seed=seed)
-            )
+            estimator.set_params(cv=_parts(table, seed, notes))
         estimator.fit(table.X, table.y)
     if calibrated:
         estimator.set_params(cv=None)
     return Fitted("as before", estimator, tuple(estimator.classes_.tolist()), {}, None, ())
+
+
+def _parts(table: Table, seed: int, notes: list[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Cut a table into folds by recording; by row, and say so, where a class has one recording alone."""
+    recordings = {label: len(set(table.groups[table.y == label])) for label in table.labels}
+    least = min(recordings, key=lambda label: (recordings[label], label))
+    if recordings[least] > 1:
+        return folds(table.y, table.groups, by="recording", count=min(5, recordings[least]), seed=seed)
+    told = f"the class {least} has one recording to learn from, so probabilities were fitted on folds by clip"
+    if told not in notes:
+        notes.append(told)
+    rows = min(int(np.count_nonzero(table.y == label)) for label in table.labels)
+    return folds(table.y, table.groups, by="random", count=max(2, min(5, rows)), seed=seed)
 
 
 def fresh(estimator: Any, scaler: Any = None) -> Any:
@@ -286,10 +305,3 @@ def _possible(words: str, sample_rate: int) -> str:
     """Keep those transforms of a list that can be done at a rate."""
     quiet: NDArray[np.float32] = np.zeros((1, sample_rate), np.float32)
     return ",".join(one.name for one in parse_transforms(words) if one.why_not(quiet, sample_rate) is None)
-
-
-def places_of(data: Dataset, groups: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Give the places of the examples whose recordings are not, and are, among some."""
-    held = set(groups)
-    inside = [place for place, one in enumerate(data.examples) if one.group in held]
-    return [place for place, one in enumerate(data.examples) if one.group not in held], inside

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,13 @@ class Case:
     path: Path
     label: str
     target: str
+    also: tuple[str, ...] = field(default=(), repr=False)
+    """What else is heard in it: no target, and no wrong answer."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every right answer."""
+        return (self.label, *self.also)
 
 
 def draw_cases(data: Dataset, labels: Sequence[str], clips: int, targets: int = 1, seed: int = 0) -> tuple[Case, ...]:
@@ -31,7 +38,7 @@ def draw_cases(data: Dataset, labels: Sequence[str], clips: int, targets: int = 
         data: where the clips come from; those of classes that the victim does not know are left out.
         labels: what the victim may answer, and so be made to answer.
         clips: how many; all of them where there are fewer.
-        targets: of each clip, other labels than its own.
+        targets: of each clip, labels of nothing that is heard in it; fewer where there are fewer.
         seed: of the draw.
 
     Raises:
@@ -43,7 +50,8 @@ def draw_cases(data: Dataset, labels: Sequence[str], clips: int, targets: int = 
         raise InputError(f"{clips} clips: one or more were expected")
     dice = np.random.default_rng([seed, 0xCA5E])
     order = dice.permutation(len(data)).tolist()
-    known = [one for one in (data.examples[place] for place in order) if one.label in labels]
+    drawn = (data.examples[place] for place in order)
+    known = [one for one in drawn if one.label in labels and not set(labels) <= set(one.labels)]
     if not known:
         raise InputError(
             f"{data.name}: none of its {len(data)} clips has a label that the victim knows ({', '.join(labels)})"
@@ -60,7 +68,7 @@ def draw_cases(data: Dataset, labels: Sequence[str], clips: int, targets: int = 
     cases: list[Case] = []
     for place in chosen[:clips]:
         one = known[place]
-        others = [label for label in labels if label != one.label]
-        for pick in sorted(dice.choice(len(others), targets, replace=False).tolist()):
-            cases.append(Case(len(cases), one.path, one.label, others[pick]))
+        others = [label for label in labels if label not in one.labels]
+        for pick in sorted(dice.choice(len(others), min(targets, len(others)), replace=False).tolist()):
+            cases.append(Case(len(cases), one.path, one.label, others[pick], one.also))
     return tuple(cases)

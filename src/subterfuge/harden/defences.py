@@ -68,23 +68,31 @@ def parse_defence(text: str) -> Defence:
     own: dict[str, str] = {}
     for part in text.split("+"):
         word, equals, value = (side.strip() for side in part.partition("="))
-        if word in own or part.strip() in (*augments, *transforms):
-            raise InputError(f"the defence '{text}' says {word} twice; say it once")
+        taught = word in AUGMENTS and not (word in TRANSFORMS and equals)
         if word in OWN:
-            own[word] = value if equals else ""
-        elif word in AUGMENTS and not (word in TRANSFORMS and equals):
-            augments += [one.name for one in parse_augments(part.strip())]
+            new = [word]
+        elif taught:
+            new = [one.name for one in parse_augments(part.strip())]
         elif word in TRANSFORMS:
-            transforms += [one.name for one in parse_transforms(part.strip())]
+            new = [one.name for one in parse_transforms(part.strip())]
         else:
             known = [*OWN, *AUGMENTS, *TRANSFORMS]
             raise InputError(f"the defence '{text}': {word or 'an empty word'!r} is not known; {nearest(word, known)}")
+        if set(new) & {*own, *augments, *transforms}:
+            raise InputError(f"the defence '{text}' says {word} twice; say it once")
+        if word in OWN:
+            own[word] = value
+        else:
+            (augments if taught else transforms).extend(new)
+    parse_augments(",".join(augments))
     for word in ("ensemble", "detector"):
         if own.get(word):
             raise InputError(f"the defence '{text}': {word} takes no value")
     sd = None
     if "smooth" in own:
         sd = SD if not own["smooth"] else _number(text, "smooth", own["smooth"], 0, 1)
+        if any(one.partition("=")[0] == "gauss" for one in augments):
+            raise InputError(f"the defence '{text}': smooth teaches noisy copies of its own deviation; leave gauss out")
     strengths: tuple[float, ...] = ()
     if "adversarial" in own:
         given = own["adversarial"]

@@ -64,13 +64,15 @@ class Strength:
     @property
     def median_probability(self) -> float | None:
         """Median probability of the target in the files, won or lost; None where the victim has none."""
-        given = [one.probability for one in self._all("targeted") if one.probability is not None]
+        searched = [one for one in self._all("targeted") if not one.already]
+        given = [one.probability for one in searched if one.probability is not None]
         return statistics.median(given) if given else None
 
     @property
     def median_mos(self) -> float | None:
         """Median zimtohrli score of the files that won, 1 to 5."""
-        given = [one.zimtohrli_mos for one in self._all("targeted") if one.won and one.zimtohrli_mos is not None]
+        won = [one for one in self._all("targeted") if one.won and not one.already]
+        given = [one.zimtohrli_mos for one in won if one.zimtohrli_mos is not None]
         return statistics.median(given) if given else None
 
     def robust(self, snr_db: float) -> float | None:
@@ -99,7 +101,7 @@ class Strength:
             _, highest, masked = clips.get(case.path, (one.right, None, None))
             for search in ("untargeted", "targeted"):
                 found = one.attempts.get(search)
-                if found is not None and found.won and found.snr_db is not None and found.answer != case.label:
+                if found is not None and found.won and found.snr_db is not None and found.answer not in case.labels:
                     highest = max(found.snr_db, -999.0 if highest is None else highest)
             below = one.attempts.get("masked")
             clips[case.path] = (one.right, highest, masked if below is None else bool(below.won or masked))
@@ -137,7 +139,7 @@ class Plan:
         sound = case.path.stat() if case.path.exists() else None
         size = None if sound is None else (sound.st_size, sound.st_mtime_ns)
         asked = (self.effort, self.searches, self.goal, self.seed, case.number < self.effort.doubted)
-        return key_of(VERSION, fingerprint, case, size, asked, elsewhere is not None)
+        return key_of(VERSION, fingerprint, case, size, asked, elsewhere is not None, *case.also)
 
 
 def strength_of(

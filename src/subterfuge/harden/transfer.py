@@ -21,7 +21,7 @@ from subterfuge.attacks.evolution import Evolution
 from subterfuge.attacks.noise import same_spectrum
 from subterfuge.attacks.pgd import PGD
 from subterfuge.audio import Clip
-from subterfuge.errors import InputError
+from subterfuge.errors import ClipError, InputError
 from subterfuge.harden.cases import Case
 from subterfuge.harden.effort import has_slope
 from subterfuge.harden.pool import each, victim_of
@@ -62,6 +62,8 @@ class Matrix:
     noise_targeted: tuple[tuple[Share, ...], ...]
     """The same for noise of the level and the spectrum of each change."""
     noise_turned: tuple[tuple[Share, ...], ...]
+    skipped: tuple[str, ...] = ()
+    """Clips that cannot be read: one sentence each. They are in no share."""
 
     def json(self) -> dict[str, Any]:
         """Give it as plain JSON values."""
@@ -90,7 +92,7 @@ def matrix(
         progress: told how many searches of how many are done.
 
     Raises:
-        InputError: the victims have different labels.
+        InputError: the victims have different labels, or no clip can be read.
     """
     victims = [victim_of(card, trust_pickle) for card in cards]
     for one in victims[1:]:
@@ -102,8 +104,12 @@ def matrix(
     things = [(row, case) for row in range(len(cards)) for case in cases]
     work = partial(_carried, tuple(cards), snr_db, seed, trust_pickle)
     hits = [[[[0, 0] for _ in cards] for _ in cards] for _ in range(4)]
+    skipped: dict[Path, str] = {}
     for done, (place, told) in enumerate(each(work, things, jobs), 1):
         row, case = things[place]
+        if isinstance(told, str):
+            skipped[case.path] = told
+            told = []
         for column, (clean, change, noise) in enumerate(told):
             for table, said in ((0, change), (2, noise)):
                 if clean != case.target:
@@ -115,17 +121,26 @@ def matrix(
                     hits[table][row][column][1] += 1
         if progress is not None:
             progress(done, len(things))
+    if cases and len(skipped) == len({case.path for case in cases}):
+        raise InputError(f"none of the {len(skipped)} clips can be read: {next(iter(skipped.values()))}")
     tables = [tuple(tuple(Share(*cell) for cell in row) for row in table) for table in hits]
-    return Matrix(tuple(one.name for one in victims), snr_db, tables[0], tables[1], tables[2], tables[3])
+    names, why = tuple(one.name for one in victims), tuple(skipped[path] for path in sorted(skipped))
+    return Matrix(names, snr_db, tables[0], tables[1], tables[2], tables[3], why)
 
 
 def _carried(
     cards: tuple[Path, ...], snr_db: float, seed: int, trust_pickle: bool, thing: tuple[int, Case]
-) -> list[tuple[str, str, str]]:
-    """Give for each victim what it says of the clip, of the change found on one of them, and of noise like it."""
+) -> list[tuple[str, str, str]] | str:
+    """Give for each victim what it says of the clip, of the change found on one of them, and of noise like it.
+
+    Of a clip that cannot be read, why.
+    """
     row, case = thing
     source = victim_of(cards[row], trust_pickle)
-    clip = Clip.read(case.path)
+    try:
+        clip = Clip.read(case.path)
+    except ClipError as error:
+        return str(error)
     clean = torch.from_numpy(clip.mono(source.sample_rate))[None]
     die = dice(f"{seed}/transfer/{case.target}/{clip.fingerprint}", 1)
     change = found_on(source, clean, case.target, snr_db, die)
