@@ -14,6 +14,7 @@ from subterfuge.cli.options import (
     as_json,
     device_option,
     examples,
+    group_option,
     seconds_option,
     set_threads,
     threads_option,
@@ -43,6 +44,7 @@ SHOWN = 5
 @click.argument("card", type=PATH)
 @click.argument("data")
 @click.option("--layout", default="auto", show_default=True, help="irmas, irmas-test, folders, csv or embedded.")
+@group_option
 @click.option(
     "--only-held-out",
     is_flag=True,
@@ -68,6 +70,7 @@ def evaluate(
     card: Path,
     data: str,
     layout: str,
+    group: str | None,
     only_held_out: bool,
     record: Path | None,
     out: Path | None,
@@ -93,7 +96,7 @@ def evaluate(
         _check_out(out, force)
     set_threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
-    asked, notes = _asked(read_dataset(data, layout=layout), card, record, only_held_out)
+    asked, notes = _asked(read_dataset(data, layout=layout, group=group), card, record, only_held_out)
     with Watch(f"{victim.name} hears", quiet=as_json and not sys.stderr.isatty()) as watch:
         found = run(victim, asked, seed=seed, max_seconds=max_seconds, progress=watch.count)
     if out is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from subterfuge.cli.options import PATH, as_json, examples, trust_option
+from subterfuge.cli.options import PATH, as_json, examples, group_option, trust_option
 from subterfuge.cli.show import print_json, print_table
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError
@@ -44,6 +44,7 @@ jobs_option = click.option("--jobs", default=1, show_default=True, type=click.In
 @click.option("--no-transfer", is_flag=True, help="Leave the transfer matrix out.")
 @click.option("--beside", multiple=True, type=PATH, help="A further card for the matrix; may be repeated.")
 @click.option("--layout", default="auto", show_default=True, help="Of DATA: irmas, irmas-test, folders, csv, embedded.")
+@group_option
 @click.option("--seed", default=0, show_default=True, help="Of everything random.")
 @click.option("--epochs", type=click.IntRange(1), help="Of training a network; by the number of clips without.")
 @click.option("--cache", type=PATH, help="A Parquet file that keeps features from one run to the next.")
@@ -66,6 +67,7 @@ def harden(
     no_transfer: bool,
     beside: tuple[Path, ...],
     layout: str,
+    group: str | None,
     seed: int,
     epochs: int | None,
     cache: Path | None,
@@ -94,7 +96,7 @@ def harden(
     with Watch("harden", quiet=as_json) as watch:
         found = run(
             card,
-            read_dataset(data, layout=layout),
+            read_dataset(data, layout=layout, group=group),
             wanted,
             out=out,
             clips=clips,
@@ -143,6 +145,7 @@ def harden(
 @click.option("--targets", default=1, show_default=True, type=click.IntRange(1), help="Targets of each of them.")
 @click.option("--snr", "snr_db", default=30.0, show_default=True, help="How far below the clip the changes are, in dB.")
 @click.option("--layout", default="auto", show_default=True, help="Of DATA: irmas, irmas-test, folders, csv, embedded.")
+@group_option
 @click.option("--seed", default=0, show_default=True, help="Of everything random.")
 @jobs_option
 @trust_option
@@ -154,6 +157,7 @@ def matrix(
     targets: int,
     snr_db: float,
     layout: str,
+    group: str | None,
     seed: int,
     jobs: int,
     trust_pickle: bool,
@@ -171,7 +175,7 @@ def matrix(
 
     there = [card.absolute() for card in cards]
     cases = draw_cases(
-        read_dataset(data, layout=layout), victim_of(there[0], trust_pickle).labels, count, targets, seed
+        read_dataset(data, layout=layout, group=group), victim_of(there[0], trust_pickle).labels, count, targets, seed
     )
     with Watch("matrix", quiet=as_json) as watch:
         found = carry(

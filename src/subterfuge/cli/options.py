@@ -13,6 +13,9 @@ card_option = click.option("--victim", "card", required=True, type=PATH, help="T
 trust_option = click.option(
     "--trust-pickle", is_flag=True, help="Load pickle and joblib models as they are, with whatever code they run."
 )
+group_option = click.option(
+    "--group", metavar="REGEX", help="What of a path below DATA names the recording; by its name without it."
+)
 seconds_option = click.option(
     "--max-seconds", default=600.0, show_default=True, help="Refuse clips longer than this, before reading them."
 )

@@ -46,7 +46,7 @@ MISSED = 1
     "--transforms",
     "words",
     metavar="LIST",
-    help="What to survive, as mp3=128,gain=-6,room (see `subterfuge transforms`); a list of 22 by default.",
+    help="What to survive, as mp3=128,gain=-6,room (see `subterfuge transforms`); a list of 23 by default.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of the noise, and of what is drawn.")
 @click.option("--fail-under", metavar="SHARE", type=click.FloatRange(0, 1), help="Exit with 1 where less survives.")

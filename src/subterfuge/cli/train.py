@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from subterfuge.cli.options import PATH, as_json, examples, set_threads, threads_option
+from subterfuge.cli.options import PATH, as_json, examples, group_option, set_threads, threads_option
 from subterfuge.cli.show import print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     help="svc (the study's), logistic, tree, forest, boosting, dense, or cnn.",
 )
 @click.option("--layout", default="auto", show_default=True, help="irmas, irmas-test, folders, csv.")
+@group_option
 @click.option("--tune", default=0, metavar="N", type=click.IntRange(0), help="Search so many settings on five folds.")
 @click.option(
     "--split",
@@ -66,6 +67,7 @@ def train(
     data: str,
     model: str,
     layout: str,
+    group: str | None,
     tune: int,
     by: Literal["recording", "random", "both"],
     test: float,
@@ -103,6 +105,7 @@ def train(
             data,
             model,
             layout=layout,
+            group=group,
             tune=tune,
             by=by,
             test=test,

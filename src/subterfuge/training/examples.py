@@ -47,7 +47,7 @@ class Dataset:
     @property
     def groups(self) -> dict[str, int]:
         """How many recordings each class has."""
-        return dict(Counter(label for label, _ in {(one.label, one.group) for one in self.examples}))
+        return dict(Counter(label for label, _ in sorted({(one.label, one.group) for one in self.examples})))
 
     def only(self, places: list[int]) -> Dataset:
         """Give the same set with only the examples at some places."""

@@ -42,6 +42,7 @@ def train(
     model: str = "svc",
     *,
     layout: str = "auto",
+    group: str | None = None,
     tune: int = 0,
     by: Literal["recording", "random", "both"] = "recording",
     test: float = 0.25,
@@ -63,6 +64,7 @@ def train(
         where: a set, as `read_dataset` reads it; ``embedded`` is the table of features that comes with the package.
         model: one of `MODELS`.
         layout: of the set, for `read_dataset`.
+        group: a regular expression that finds the recording in a path, for `read_dataset`.
         tune: how many settings a randomised search tries; 0 for none.
         by: how the set is split. With ``both`` the model that is saved is that of ``recording``, and another one is
             trained on a random split, to show by how much that flatters.
@@ -87,7 +89,7 @@ def train(
     network, through = model == NETWORK, _written_out(through)
     places = Places.of(Path(out), name or model, network=network, through=through)
     places.check(force)
-    data = _data(where, layout)
+    data = _data(where, layout, group)
     tell = progress or (lambda stage, done, total: None)
 
     def learn(way: By) -> Learned:
@@ -176,9 +178,9 @@ def _written_out(through: str) -> str:
     return ",".join(one.name for one in parse_transforms(through)) if through else ""
 
 
-def _data(where: str | Path, layout: str) -> Dataset | Table:
+def _data(where: str | Path, layout: str, group: str | None) -> Dataset | Table:
     if str(where) == "embedded":
         return embedded_table()
     from subterfuge.training.datasets import read_dataset
 
-    return read_dataset(where, layout=layout)
+    return read_dataset(where, layout=layout, group=group)
