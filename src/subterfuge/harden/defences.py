@@ -30,6 +30,8 @@ SD = 0.003
 """Of smoothing, where none is given."""
 SURVIVES = "mp3=128,lowpass=8000,requantise=8,noise=40"
 """What an answer must survive, where a detector watches."""
+LONGEST = 80
+"""Signs of a defence: it names its files."""
 OWN = ("adversarial", "smooth", "ensemble", "detector")
 
 
@@ -65,7 +67,7 @@ def parse_defence(text: str) -> Defence:
     """
     augments: list[str] = []
     transforms: list[str] = []
-    own: dict[str, str] = {}
+    own: dict[str, str | None] = {}
     for part in text.split("+"):
         word, equals, value = (side.strip() for side in part.partition("="))
         taught = word in AUGMENTS and not (word in TRANSFORMS and equals)
@@ -77,30 +79,33 @@ def parse_defence(text: str) -> Defence:
             new = [one.name for one in parse_transforms(part.strip())]
         else:
             known = [*OWN, *AUGMENTS, *TRANSFORMS]
-            raise InputError(f"the defence '{text}': {word or 'an empty word'!r} is not known; {nearest(word, known)}")
+            raise InputError(f"the defence '{text}': {repr(word) if word else 'an empty word'} is not known; {nearest(word, known)}")
         if set(new) & {*own, *augments, *transforms}:
             raise InputError(f"the defence '{text}' says {word} twice; say it once")
         if word in OWN:
-            own[word] = value
+            own[word] = value if equals else None
         else:
             (augments if taught else transforms).extend(new)
     parse_augments(",".join(augments))
     for word in ("ensemble", "detector"):
-        if own.get(word):
+        if own.get(word) is not None:
             raise InputError(f"the defence '{text}': {word} takes no value")
     sd = None
     if "smooth" in own:
-        sd = SD if not own["smooth"] else _number(text, "smooth", own["smooth"], 0, 1)
+        given = own["smooth"]
+        sd = SD if given is None else _number(text, "smooth", given, 0, 1)
         if any(one.partition("=")[0] == "gauss" for one in augments):
             raise InputError(f"the defence '{text}': smooth teaches noisy copies of its own deviation; leave gauss out")
     strengths: tuple[float, ...] = ()
     if "adversarial" in own:
         given = own["adversarial"]
-        strengths = (
-            tuple(_number(text, "adversarial", one, -20, 120) for one in given.split("/")) if given else STRENGTHS_DB
-        )
-    if own.get("ensemble") is not None and (strengths or sd is not None):
+        strengths = STRENGTHS_DB
+        if given is not None:
+            strengths = tuple(_number(text, "adversarial", one, -20, 120) for one in given.split("/"))
+    if "ensemble" in own and (strengths or sd is not None):
         raise InputError(f"the defence '{text}': an ensemble is joined by augmentations and transforms only")
+    if len(text) > LONGEST:
+        raise InputError(f"the defence '{text:.40}...' has {len(text)} signs and cannot name files; {LONGEST} at most")
     return Defence(text, ",".join(augments), ",".join(transforms), strengths, sd, "ensemble" in own, "detector" in own)
 
 

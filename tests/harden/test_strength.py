@@ -1,0 +1,162 @@
+"""The figures of an audit, on cases made by hand: what was lost is worse than any number, and what failed is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.harden.kit import TINY, attempt, cases, faced
+from tests.world import card
+
+from subterfuge.harden.attempts import Faced
+from subterfuge.harden.cases import Case
+from subterfuge.harden.memory import Memory
+from subterfuge.harden.strength import SNRS_DB, Plan, Strength, strength_of
+from subterfuge.harden.table import Defended, Hardened, rows_of
+
+
+def strength(*those: Faced, clips: list[str] | None = None, also: tuple[str, ...] = ()) -> Strength:
+    paths = clips or [f"{place}.wav" for place in range(len(those))]
+    asked = tuple(Case(place, Path(path), "low", "high", also) for place, path in enumerate(paths))
+    return Strength("toy", "toy.toml", asked, those)
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(-5, 90)), min_size=1, max_size=12))
+def test_the_median_counts_the_lost_below_every_number(snrs: list[float | None]) -> None:
+    found = strength(*(faced(place, targeted=attempt(snr)) for place, snr in enumerate(snrs)))
+    ordered = sorted(snrs, key=lambda snr: (snr is not None, snr))
+    low, high = ordered[(len(snrs) - 1) // 2], ordered[len(snrs) // 2]
+    wanted = None if low is None or high is None else (low + high) / 2
+    assert found.median_snr_db == (None if wanted is None else pytest.approx(wanted))
+    assert (found.asked, found.won) == (len(snrs), sum(snr is not None for snr in snrs))
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), *(st.one_of(st.none(), st.floats(0, 80)) for _ in range(2)), st.booleans()),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_robust_accuracy_is_the_part_that_no_search_turned_at_that_level(rows: list[tuple]) -> None:
+    those = []
+    for place, (right, untargeted, targeted, masked) in enumerate(rows):
+        tried = {"targeted": attempt(targeted)}
+        if right:
+            tried |= {"untargeted": attempt(untargeted), "masked": attempt(30.0 if masked else None)}
+        those.append(faced(place, right=right, **tried))
+    found = strength(*those)
+    for snr_db in (*SNRS_DB, -100.0, 100.0):
+        stands = 0
+        for right, untargeted, targeted, _ in rows:
+            turned = [snr for snr in (untargeted, targeted) if snr is not None and snr >= snr_db]
+            stands += right and not turned
+        assert found.robust(snr_db) == stands / len(rows)
+    assert found.robust_masked == sum(right and not masked for right, *_, masked in rows) / len(rows)
+    told = found.json()
+    assert list(told["robust"]) == ["60", "50", "40", "30", "20", "masking"]
+    json.dumps(told, allow_nan=False)
+
+
+def test_a_clip_of_several_targets_is_one_clip_and_falls_with_the_first_of_them() -> None:
+    found = strength(
+        faced(0, targeted=attempt(None)), faced(1, targeted=attempt(45.0)), faced(2, targeted=attempt(None)),
+        clips=["a.wav", "a.wav", "b.wav"],
+    )  # fmt: skip
+    assert (found.robust(50), found.robust(45), found.robust(40)) == (1.0, 0.5, 0.5)
+    assert (found.asked, found.won) == (3, 1)
+
+
+def test_an_answer_that_is_heard_in_the_clip_too_does_not_turn_it() -> None:
+    found = strength(faced(0, untargeted=attempt(60.0, answer="high")), also=("high",))
+    assert found.robust(20) == 1.0
+
+
+def test_cases_that_met_the_goal_unchanged_count_in_no_figure_but_as_wrong_clips() -> None:
+    met = attempt(None, won=True, already=True, probability=1.0, zimtohrli_mos=5.0, answer="high")
+    real = [attempt(20.0, probability=0.5, zimtohrli_mos=4.0), attempt(30.0, probability=0.6, zimtohrli_mos=3.0)]
+    alone = strength(faced(0, targeted=real[0]), faced(1, targeted=real[1]))
+    beside = strength(
+        faced(0, targeted=real[0]), faced(1, targeted=real[1]), *(faced(2 + n, right=False, targeted=met)
+        for n in range(5))
+    )  # fmt: skip
+    for figure in ("asked", "won", "median_snr_db", "median_probability", "median_mos", "median_found_elsewhere_db"):
+        assert getattr(beside, figure) == getattr(alone, figure), figure
+    assert (alone.robust(40), beside.robust(40)) == (1.0, 2 / 7)
+    only = strength(faced(0, right=False, targeted=met))
+    assert (only.asked, only.won, only.median_snr_db, only.median_probability, only.median_mos) == (0, 0) + (None,) * 3
+
+
+def test_without_masked_searches_there_is_no_masked_figure_for_right_clips() -> None:
+    assert strength(faced(0, untargeted=attempt(40.0))).robust_masked is None
+    assert strength().robust(40) is None
+
+
+def test_a_case_that_failed_is_in_no_figure_and_is_told_and_tried_again(tmp_path: Path) -> None:
+    victim = card(tmp_path / "cards")
+    some = cases(tmp_path / "clips", 2)
+    (tmp_path / "clips" / "0.wav").write_bytes(b"RIFF no sound")
+    memory = Memory(tmp_path / "cases.jsonl")
+    plan = Plan(some, TINY, ("targeted", "untargeted"))
+    told: list[tuple[int, int]] = []
+
+    def run() -> Strength:
+        return strength_of(victim, plan, folder=tmp_path / "out", memory=memory, progress=lambda *at: told.append(at))
+
+    found = run()
+    assert told == [(1, 2), (2, 2)]
+    assert "ClipError" in str(found.faced[0].failed) and "0.wav" in str(found.faced[0].failed)
+    assert found.faced[1].failed is None
+    assert (found.asked, found.won, found.robust(-100)) == (1, 1, 0.0)
+    told.clear()
+    again = run()  # the other one is known
+    assert told == [(2, 2)]
+    assert again == found
+    assert Faced.of_json(json.loads(json.dumps(found.faced[1].json()))) == found.faced[1]
+
+
+def test_what_is_kept_is_found_by_everything_that_its_result_depends_on(tmp_path: Path) -> None:
+    (case,) = cases(tmp_path, 1)
+    plan = Plan((case,), TINY)
+    keys = {
+        plan.key("print", case, None),
+        plan.key("other print", case, None),
+        plan.key("print", case, "found.wav"),
+        Plan((case,), TINY, ("targeted",)).key("print", case, None),
+        Plan((case,), TINY, goal="confident=0.9").key("print", case, None),
+        Plan((case,), TINY, seed=1).key("print", case, None),
+        plan.key("print", Case(0, case.path, "low", "high"), None),
+    }
+    case.path.write_bytes(case.path.read_bytes() + b" ")
+    assert len({*keys, plan.key("print", case, None)}) == 8
+
+
+def defended(name: str, snr_db: float | None, accuracy: float) -> Defended:
+    found = strength(*(faced(place, targeted=attempt(snr_db)) for place in range(3)))
+    return Defended(name, Strength(name, "", found.cases, found.faced, {"accuracy": accuracy}), ())
+
+
+@pytest.mark.parametrize(
+    ("snr_db", "accuracy", "gain", "holds"),
+    [
+        (30.0, 0.9, 10.0, True),
+        (30.0, 0.84, 10.0, False),
+        (31.0, 0.9, 9.0, False),
+        (50.0, 0.9, -10.0, False),
+        (None, 0.86, None, True),
+        (None, 0.5, None, False),
+    ],
+)
+def test_a_defence_holds_with_ten_decibels_for_five_points(
+    snr_db: float | None, accuracy: float, gain: float | None, holds: bool
+) -> None:
+    one = defended("it", snr_db, accuracy)
+    hardened = Hardened((defended("undefended", 40.0, 0.9), one), None, {}, ())
+    assert hardened.gain_db(one) == gain
+    assert hardened.holds(one) is holds
+    row = rows_of(hardened)[1]
+    assert row[0] == ("it *" if holds else "it")
+    assert json.loads(json.dumps(hardened.json()))["victims"][1]["holds"] is holds
