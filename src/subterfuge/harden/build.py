@@ -33,8 +33,9 @@ from subterfuge.victims.torch_module import TorchVictim
 
 ROUNDS = 2
 """Of adversarial training: in each, what was taught so far is attacked, and what comes of it is taught too."""
-MOST_HARD = 1200
-"""Training clips that are attacked in each round, at most."""
+HARD_PART, MOST_HARD = 1 / 3, 600
+"""How many of the training clips are attacked in each round, as a part and at most. Twice as many of them as clean ones
+cost an SVC 18 points of clean accuracy; two thirds as many cost it about none."""
 ENSEMBLE = ("svc", "dense", "boosting")
 """Families of an ensemble."""
 DRAWS, TWIN_DRAWS = 16, 4
@@ -158,7 +159,8 @@ def _taught(victim: Victim, defence: Defence, shop: Workshop, name: str) -> Path
     card = saved(learn(table))
     for round_ in range(ROUNDS if defence.adversarial_db else 0):
         dice = np.random.default_rng([shop.seed, round_])
-        places = sorted(dice.permutation(shop.train)[:MOST_HARD].tolist())
+        most = max(1, min(MOST_HARD, round(HARD_PART * len(shop.train))))
+        places = sorted(dice.permutation(shop.train)[:most].tolist())
         x, y, groups = hard_features(
             card,
             shop.data,
