@@ -193,9 +193,12 @@ def _louder(victim: Victim, clip: Clip, found: Clip, clean: torch.Tensor, goal: 
 
     The change is the file's, as the victim hears it. Its true answers decide, without a file of their own.
     """
-    change = torch.from_numpy(found.mono(victim.sample_rate))[None] - clean
+    heard = torch.from_numpy(found.mono(victim.sample_rate))[None]
+    if heard.shape != clean.shape:
+        return None
+    change = heard - clean
     size, level = float(change.norm()), float(clean.norm())
-    if size == 0 or change.shape != clean.shape:
+    if size == 0:
         return None
     snr_db = 20 * math.log10(level / size)
     while snr_db >= LOUDEST_DB:
