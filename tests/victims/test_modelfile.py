@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import bz2
+import copy
 import gzip
 import hashlib
+import json
 import lzma
 import pickle
 import warnings
+import zipfile
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,6 +67,7 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
+from subterfuge.errors import CardError, UntrustedModel
 from subterfuge.victims.modelfile import load_model
 
 DICE = np.random.default_rng(0)
@@ -256,6 +261,87 @@ def test_a_file_of_another_scikit_learn_says_so_in_one_sentence(tmp_path: Path) 
     assert load_model(path).warnings == (
         f"Saved with scikit-learn {other}, loaded with {version} (StandardScaler, PCA, SVC, Pipeline).",
     )
+
+
+def aged(path: Path, *, skops_version: str = "0.16.0", protocol: int | None = None, sklearn_version: str = "1") -> Path:
+    """Write other versions into a skops file."""
+    with zipfile.ZipFile(path) as pack:
+        parts = {name: pack.read(name) for name in pack.namelist()}
+    text = (
+        parts["schema.json"]
+        .decode()
+        .replace(json.dumps(f'"{sklearn.__version__}"'), json.dumps(f'"{sklearn_version}"'))
+    )
+    schema = json.loads(text)
+    schema |= {"_skops_version": skops_version, "protocol": schema["protocol"] if protocol is None else protocol}
+    with zipfile.ZipFile(path, "w") as pack:
+        for name, content in {**parts, "schema.json": json.dumps(schema).encode()}.items():
+            pack.writestr(name, content)
+    return path
+
+
+def test_a_skops_file_of_a_newer_scikit_learn_loads_and_says_so(tmp_path: Path) -> None:
+    path = aged(saved(tmp_path, fitted("forest"), "skops"), sklearn_version="99.1")
+    loaded: Any = load_model(path)
+    np.testing.assert_array_equal(loaded.estimator.predict(X), fitted("forest").predict(X))
+    assert loaded.warnings == (
+        f"Saved with scikit-learn 99.1, loaded with {sklearn.__version__} (DecisionTreeClassifier, "
+        "RandomForestClassifier), which is older: it may answer otherwise.",
+    )
+
+
+def test_a_pickle_of_a_newer_scikit_learn_loads_and_says_so(tmp_path: Path) -> None:
+    version = sklearn.__version__
+    later = "9" + version[1:]
+    path = tmp_path / "model"
+    path.write_bytes(pickle.dumps(fitted("SVC")).replace(version.encode(), later.encode()))
+    (sentence,) = load_model(path).warnings
+    assert sentence.startswith(f"Saved with scikit-learn {later}, loaded with {version} (SVC), which is older")
+
+
+def test_a_skops_file_of_a_newer_skops_is_refused_with_both_versions(tmp_path: Path) -> None:
+    path = aged(saved(tmp_path, fitted("SVC"), "skops"), skops_version="99.2", protocol=99)
+    with pytest.raises(
+        CardError, match=r"cannot be loaded \(.*protocol 99.*It was saved with skops 99\.2, and .*pip install -U skops"
+    ):
+        load_model(path)
+
+
+@pytest.mark.parametrize("form", ["skops", 2, 5, {"compress": 3}], ids=str)
+def test_a_class_that_only_a_newer_scikit_learn_has_is_refused_with_both_versions(form: object, tmp_path: Path) -> None:
+    version = sklearn.__version__
+    later = "9" + version[1:]
+    path = saved(tmp_path, fitted("SVC"), {} if isinstance(form, dict) else form)
+    if form == "skops":
+        aged(path, sklearn_version=later)
+        with zipfile.ZipFile(path) as pack:
+            parts = {name: pack.read(name) for name in pack.namelist()}
+        parts["schema.json"] = parts["schema.json"].replace(b'"SVC"', b'"SVX"')
+        with zipfile.ZipFile(path, "w") as pack:
+            for name, content in parts.items():
+                pack.writestr(name, content)
+    else:
+        raw = path.read_bytes().replace(version.encode(), later.encode()).replace(b"SVC", b"SVX")
+        path.write_bytes(zlib.compress(raw) if isinstance(form, dict) else raw)
+    with pytest.raises(UntrustedModel, match=rf"SVX.*saved with scikit-learn {later}, and {version} is installed here"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("form", ["skops", 5], ids=str)
+def test_a_model_that_lacks_what_a_newer_scikit_learn_no_longer_saves_is_refused_with_both_versions(
+    form: object, tmp_path: Path
+) -> None:
+    version = sklearn.__version__
+    later = "9" + version[1:]
+    model = copy.deepcopy(fitted("SVC"))
+    del model._probA
+    path = saved(tmp_path, model, form)
+    if form == "skops":
+        aged(path, sklearn_version=later)
+    else:
+        path.write_bytes(path.read_bytes().replace(version.encode(), later.encode()))
+    with pytest.raises(CardError, match=rf"_probA.*saved with scikit-learn {later}, and {version} is installed here"):
+        load_model(path)
 
 
 def test_a_deprecation_met_while_loading_becomes_a_sentence(tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def _dense(seed: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), MLPClassifier((128, 64), alpha=1.0, max_iter=400, random_state=seed))
+    return make_pipeline(StandardScaler(), MLPClassifier((128, 64), alpha=1.0, max_iter=1000, random_state=seed))
 
 
 def _dense_space() -> dict[str, Any]:

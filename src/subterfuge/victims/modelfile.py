@@ -18,6 +18,7 @@ import joblib
 
 from subterfuge.errors import CardError, UntrustedModel
 from subterfuge.victims._inflate import Unreadable, inflate
+from subterfuge.victims._model_age import is_later, newer
 from subterfuge.victims._native import check
 from subterfuge.victims._pickle_numpy import Damaged, Refused
 from subterfuge.victims._skops_file import is_zip, load_skops
@@ -91,14 +92,28 @@ def _load(path: Path, raw: bytes, trust_pickle: bool) -> object:
         check(estimator)
         return estimator
     except Refused as reason:
-        raise _refused(path, form, [str(what) for what in reason.args]) from None
+        raise _refused(path, form, [str(what) for what in reason.args], _hint(raw)) from None
     except (Unreadable, Damaged) as reason:
-        raise _unknown(path, f"cannot be loaded: {reason}") from None
+        hint = _hint(raw) if isinstance(reason, Damaged) else ""  # what cannot be unpacked is not unpacked again
+        raise _unknown(path, f"cannot be loaded: {reason}", hint) from None
     except Exception as reason:
-        raise _unknown(path, f"is damaged, or in no form that we know ({_short(reason)})") from None
+        hint = _hint(raw)
+        what = "cannot be loaded" if hint else "is damaged, or in no form that we know"
+        raise _unknown(path, f"{what} ({_short(reason)})", hint) from None
 
 
-def _refused(path: Path, form: str, found: list[str]) -> UntrustedModel:
+def _hint(raw: bytes) -> str:
+    """Say, for the end of a message, which library the file is too new for; nothing if it is for none."""
+    late = newer(raw, MOST_BYTES)
+    if late is None:
+        return ""
+    return (
+        f" It was saved with {late.name} {late.saved:.20}, and {late.here} is installed here, which is older: install "
+        f"that version (pip install -U {late.package}), or save the model again with this one."
+    )
+
+
+def _refused(path: Path, form: str, found: list[str], hint: str) -> UntrustedModel:
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     override = (
         "If you know who made the file, --trust-pickle loads it and runs what is in it."
@@ -109,15 +124,13 @@ def _refused(path: Path, form: str, found: list[str]) -> UntrustedModel:
         f"The model file {path} asks, as {form}, for more than data and known scikit-learn classes: "
         f"{', '.join(found[:_SHOWN])}{more}. Nothing of it was run. Expected is {_EXPECTED}, of "
         "scikit-learn's own classifiers, scalers and pipelines, or a network's weights as safetensors. "
-        f"{override}"
+        f"{override}{hint}"
     )
 
 
-def _unknown(path: Path, what: str) -> CardError:
-    return CardError(
-        f"The model file {path} {what}. Expected is {_EXPECTED}. "
-        "Save the model again, for instance with skops.io.dump(model, 'model.skops')."
-    )
+def _unknown(path: Path, what: str, hint: str = "") -> CardError:
+    advice = hint or " Save the model again, for instance with skops.io.dump(model, 'model.skops')."
+    return CardError(f"The model file {path} {what}. Expected is {_EXPECTED}.{advice}")
 
 
 def _short(reason: Exception) -> str:
@@ -140,7 +153,8 @@ def _sentences(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
             others[f"{type(told).__name__}: {text.split('. ')[0].rstrip('.'):.200}."] = None
     return (
         *(
-            f"Saved with scikit-learn {saved:.20}, loaded with {current} ({', '.join(names)})."
+            f"Saved with scikit-learn {saved:.20}, loaded with {current} ({', '.join(names)})"
+            f"{', which is older: it may answer otherwise.' if is_later(saved, current) else '.'}"
             for (saved, current), names in models.items()
         ),
         *others,
