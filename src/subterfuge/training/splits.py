@@ -46,7 +46,7 @@ def split(
     Raises:
         InputError: a class cannot be on both sides, nothing was given, or a number makes no sense.
     """
-    y, units, sizes = _rows(labels, groups, by)
+    y, units, sizes = _rows(labels, groups, by, seed)
     if not 0 < test < 1:
         raise InputError(f"test={test:g}: the part of the set to hold out, above 0 and below 1, was expected")
     _refuse_single(y, units, by)
@@ -82,7 +82,7 @@ def folds(
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    y, units, sizes = _rows(labels, groups, by)
+    y, units, sizes = _rows(labels, groups, by, seed)
     if count < 2 or count != int(count):
         raise InputError(f"{count} folds: a whole number from 2 was expected")
     _refuse_single(y, units, by)
@@ -109,11 +109,13 @@ def folds(
 
 
 def _rows(
-    labels: Sequence[str] | NDArray[np.str_], groups: Sequence[str] | NDArray[np.str_], by: str
+    labels: Sequence[str] | NDArray[np.str_], groups: Sequence[str] | NDArray[np.str_], by: str, seed: int
 ) -> tuple[NDArray[np.str_], Rows, Rows]:
     """Give the labels, what each row belongs to (n,), and how many rows belong to each."""
     if by not in WAYS:
         raise InputError(f"a split by '{by}' is not known; {nearest(by, WAYS)}")
+    if seed < 0:
+        raise InputError(f"seed {seed}: a whole number from 0 was expected")
     y, recordings = np.asarray(labels, dtype=np.str_), np.asarray(groups, dtype=np.str_)
     if y.ndim != 1 or y.shape != recordings.shape or not len(y):
         raise InputError(
