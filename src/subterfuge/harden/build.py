@@ -226,7 +226,8 @@ def _parts(table: Table, seed: int, notes: list[str]) -> list[tuple[NDArray[np.i
 def fresh(estimator: Any, scaler: Any = None) -> Any:
     """Give an unfitted model with the settings of a fitted one, behind a scaler of its own kind.
 
-    `SVC(probability=True)`, which scikit-learn 1.11 no longer has, becomes an SVC behind `CalibratedClassifierCV`.
+    `SVC(probability=True)`, alone or at the end of a pipeline, becomes one behind `CalibratedClassifierCV`: scikit-learn
+    1.11 no longer has it.
     """
     from sklearn.base import clone
     from sklearn.calibration import CalibratedClassifierCV
@@ -235,9 +236,11 @@ def fresh(estimator: Any, scaler: Any = None) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain = clone(estimator)
-        platt = type(plain).__name__ in ("SVC", "NuSVC") and bool(getattr(plain, "probability", False))
+        machine = plain.steps[-1][1] if hasattr(plain, "steps") else plain
+        asked = getattr(machine, "probability", False)  # a text, "deprecated", where nobody asked
+        platt = type(machine).__name__ in ("SVC", "NuSVC") and not isinstance(asked, str) and bool(asked)
         if platt:
-            plain.set_params(probability=False)
+            machine.set_params(probability=False)
     if scaler is not None:
         plain = make_pipeline(clone(scaler), plain)
     return CalibratedClassifierCV(plain, method="sigmoid", ensemble=False) if platt else plain
