@@ -89,9 +89,9 @@ def harden(
     from subterfuge.threat import parse_goal
     from subterfuge.training.datasets import read_dataset
 
-    parse_goal(goal, "a target")
-    if goal.partition("=")[0] not in ("targeted", "confident"):
+    if goal.partition("=")[0].strip() not in ("targeted", "confident"):
         raise InputError(f"--goal {goal}: targeted or confident=P was expected; the untargeted searches run anyway")
+    parse_goal(goal, "a target")
     wanted = parse_defences(defences)
     with Watch("harden", quiet=as_json) as watch:
         found = run(
@@ -187,3 +187,5 @@ def matrix(
         return
     click.echo(f"{len(cases)} changes a row, {snr_db:g} dB below the clip: answered as the target / turned at all")
     print_table(("found on \\ judged on", *found.names), matrix_rows(found))
+    for one in found.skipped:
+        click.echo(f"left out: {one}", err=True)

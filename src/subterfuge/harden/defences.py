@@ -79,7 +79,9 @@ def parse_defence(text: str) -> Defence:
             new = [one.name for one in parse_transforms(part.strip())]
         else:
             known = [*OWN, *AUGMENTS, *TRANSFORMS]
-            raise InputError(f"the defence '{text}': {repr(word) if word else 'an empty word'} is not known; {nearest(word, known)}")
+            raise InputError(
+                f"the defence '{text}': {repr(word) if word else 'an empty word'} is not known; {nearest(word, known)}"
+            )
         if set(new) & {*own, *augments, *transforms}:
             raise InputError(f"the defence '{text}' says {word} twice; say it once")
         if word in OWN:
