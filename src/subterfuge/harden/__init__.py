@@ -18,7 +18,7 @@ import numpy as np
 from subterfuge.audio.place import put
 from subterfuge.errors import InputError, OutputError, SubterfugeError
 from subterfuge.harden.accuracy import accuracy_of
-from subterfuge.harden.build import Workshop, can_train, check_possible, defended, undefended
+from subterfuge.harden.build import Workshop, built, can_train, check_possible
 from subterfuge.harden.cases import Case, draw_cases
 from subterfuge.harden.certified import certified
 from subterfuge.harden.defences import Defence, parse_defence, parse_defences
@@ -167,7 +167,7 @@ def harden(
     memory = Memory(out / "cases.jsonl")
     base = card.absolute()
     if can_train(victim) and not recorded:
-        base = undefended(victim, shop).absolute()
+        base = built(victim, base, None, shop, memory)
         notes.append("the victim was taught anew, so that it and its defences learned the same clips")
     elif not recorded:
         notes.append("the victim is taken as it is: if it learned some of these clips, its accuracy flatters")
@@ -176,7 +176,7 @@ def harden(
     notes.append("clips were drawn from those held-out ones that the undefended victim answers rightly")
     for one in (None, *wanted):
         name = "undefended" if one is None else one.name
-        there = base if one is None else defended(victim, base, one, shop).absolute()
+        there = base if one is None else built(victim, base, one, shop, memory)
         clean = accuracy_of(there, [known.examples[place] for place in tested], memory=memory, jobs=jobs,
                             trust_pickle=trust_pickle, tell=partial(tell, f"{name}: clean clips"))  # fmt: skip
         if not victims:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from collections.abc import Callable
@@ -17,9 +18,11 @@ from torch import Tensor
 
 from subterfuge.audio.place import put
 from subterfuge.dsp.recipes import RECIPES
-from subterfuge.errors import InputError
+from subterfuge.errors import InputError, SubterfugeError
 from subterfuge.harden.adversarial import adversary, hard_features
 from subterfuge.harden.defences import SURVIVES, Defence
+from subterfuge.harden.memory import Memory, key_of
+from subterfuge.harden.pool import victim_of
 from subterfuge.training.cnn import train_cnn
 from subterfuge.training.examples import Dataset
 from subterfuge.training.families import FAMILIES, Fitted, fit
@@ -141,6 +144,31 @@ def defended(victim: Victim, base: Path, defence: Defence, shop: Workshop) -> Pa
     return inner
 
 
+def built(victim: Victim, base: Path, defence: Defence | None, shop: Workshop, memory: Memory) -> Path:
+    """Build a defence (None: the undefended victim), or give the card that an earlier call built from the same."""
+    learned = [shop.data.examples[place] for place in shop.train]
+    key = key_of(
+        "built",
+        victim.fingerprint,
+        victim_of(base, shop.trust_pickle).fingerprint,
+        defence,
+        shop.seed,
+        shop.epochs,
+        *((one.path.name, one.label, one.path.stat().st_size) for one in learned),
+    )
+    known = memory.get(key)
+    if known is not None:
+        card = shop.out.absolute() / str(known["card"])
+        with contextlib.suppress(SubterfugeError):  # what was built is damaged: build it again
+            if card.is_file() and victim_of(card, shop.trust_pickle).fingerprint == known["fingerprint"]:
+                return card
+    card = (undefended(victim, shop) if defence is None else defended(victim, base, defence, shop)).absolute()
+    if card.parent == shop.out.absolute():
+        made = victim_of(card, shop.trust_pickle).fingerprint
+        memory.keep(key, {"card": card.name, "fingerprint": made})
+    return card
+
+
 def _taught(victim: Victim, defence: Defence, shop: Workshop, name: str) -> Path:
     augment = defence.augment
     if defence.smooth_sd is not None:
@@ -226,8 +254,8 @@ def _parts(table: Table, seed: int, notes: list[str]) -> list[tuple[NDArray[np.i
 def fresh(estimator: Any, scaler: Any = None) -> Any:
     """Give an unfitted model with the settings of a fitted one, behind a scaler of its own kind.
 
-    `SVC(probability=True)`, alone or at the end of a pipeline, becomes one behind `CalibratedClassifierCV`: scikit-learn
-    1.11 no longer has it.
+    `SVC(probability=True)`, alone or at the end of a pipeline, becomes one behind `CalibratedClassifierCV`:
+    scikit-learn 1.11 no longer has it.
     """
     from sklearn.base import clone
     from sklearn.calibration import CalibratedClassifierCV
