@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from subterfuge.harden.attempts import Attempt, Faced
 from subterfuge.harden.cases import Case
 from subterfuge.harden.effort import Effort
 
-TINY = Effort("quick", Quietest(starts=(float("inf"),), even=0, climb=60, resort=1, race=(10, 10), keep=(1,)), 60, 1)
+TINY = Effort("quick", Quietest(starts=(float("inf"),), even=0, climb=100, resort=1, race=(5, 5), keep=(1,)), 60, 1)
+SIGHTED = replace(TINY, doubted=0)
+"""Without the black box, which is what takes most of its time."""
 HZ = {"low": 500.0, "middle": 1500.0, "high": 2600.0}
 
 

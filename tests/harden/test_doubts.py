@@ -100,7 +100,8 @@ def test_a_victim_that_draws_its_answers_is_random_and_not_accused_of_hiding(tmp
     torch.manual_seed(1)
     doubts = look(load_victim(hiding(tmp_path / "cards", "drawing")), cases(tmp_path, 8))
     drawn = [one for one in doubts if one.sign == "random answers"]
-    assert len(drawn) == 1 and not drawn[0].hides
+    assert len(drawn) == 1
+    assert not drawn[0].hides
     assert verdict(drawn) == "no sign of hidden gradients; the victim is random, so figures vary"
 
 

@@ -42,7 +42,7 @@ def test_a_line_that_was_cut_off_is_dropped_and_the_rest_goes_on(place: Path, da
 @pytest.mark.parametrize("damage", [b"\x00\xff", b"[]", b'"text"', b'{"value": 1}', b'{"key": "k"}', b"", b"{" * 5000])
 def test_damage_elsewhere_is_told_with_its_line_and_left_as_it_is(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "cases.jsonl"
-    first, second, third = filled(path).splitlines(keepends=True)
+    first, _second, third = filled(path).splitlines(keepends=True)
     path.write_bytes(first + damage + b"\n" + third)
     before = path.read_bytes()
     with pytest.raises(InputError, match=r"cases.jsonl, line 2, is not what an audit writes"):

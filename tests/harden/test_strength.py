@@ -108,7 +108,8 @@ def test_a_case_that_failed_is_in_no_figure_and_is_told_and_tried_again(tmp_path
 
     found = run()
     assert told == [(1, 2), (2, 2)]
-    assert "ClipError" in str(found.faced[0].failed) and "0.wav" in str(found.faced[0].failed)
+    assert "ClipError" in str(found.faced[0].failed)
+    assert "0.wav" in str(found.faced[0].failed)
     assert found.faced[1].failed is None
     assert (found.asked, found.won, found.robust(-100)) == (1, 1, 0.0)
     told.clear()
