@@ -107,6 +107,8 @@ def feature_table(
     check_rate(sample_rate, "the table")
     if jobs < 0:
         raise InputError(f"{jobs} jobs: a number of processes, or 0 for one a core, was expected")
+    if seed < 0:
+        raise InputError(f"seed {seed}: a whole number from 0 was expected")
     if not data.examples:
         raise InputError(f"the set {data.name} has no sounds{_why(data.skipped)}")
     setup = Setup.of(recipe, sample_rate, through, augment, seed)
