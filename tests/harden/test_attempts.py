@@ -56,14 +56,15 @@ def test_a_victim_without_gradients_is_asked_within_the_budget(tmp_path: Path, n
     assert found.attempts["targeted"].gradients == 0
 
 
-def test_the_attack_that_does_not_adapt_is_the_first_louder_version_that_wins(tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", [1e-3, 10 ** (-60.5 / 20)])  # one step apart
+def test_the_attack_that_does_not_adapt_is_the_first_louder_version_that_wins(tmp_path: Path, level: float) -> None:
     victim = load_victim(card(tmp_path / "cards"))
     (case,) = cases(tmp_path, 1)
     clean, rate = soundfile.read(case.path)
     t = np.arange(len(clean)) / rate
     tone = np.sin(2 * np.pi * 1500 * t)
     soft = tmp_path / "elsewhere.wav"
-    soundfile.write(soft, clean + 1e-3 * tone, rate, subtype="FLOAT")
+    soundfile.write(soft, clean + level * tone, rate, subtype="FLOAT")
     found = face(victim, case, TINY, searches=(), folder=tmp_path / "out", elsewhere=str(soft))
     wave = torch.from_numpy(Clip.read(case.path).mono(8000))[None]
     change = torch.from_numpy(Clip.read(soft).mono(8000))[None] - wave

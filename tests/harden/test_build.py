@@ -133,6 +133,33 @@ def test_each_defence_is_a_card_that_loads_wears_what_it_says_and_answers(
         assert json.loads(bare.read_text())["clips"] == len(shop.train)
 
 
+@pytest.mark.parametrize(
+    ("word", "through", "augment"),
+    [
+        ("noise-study", "", "noise-study"),
+        ("smooth=0.01", "", "gauss=0.01"),
+        ("noise-study+requantise=8+smooth=0.02", "requantise=8", "noise-study,gauss=0.02"),
+        ("denoise+requantise=8", "denoise,requantise=8", ""),
+    ],
+)
+def test_a_defence_is_taught_what_it_will_hear(
+    word: str, through: str, augment: str, svc: Path, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    class Asked(Exception):
+        """Ends the work once it is known what would be learned."""
+
+    def table(self: Workshop, recipe: str, sample_rate: int, through: str = "", augment: str = "") -> Table:
+        asked.append((recipe, through, augment))
+        raise Asked
+
+    monkeypatch.setattr(Workshop, "table", table)
+    with pytest.raises(Asked):
+        defended(load_victim(svc), svc, parse_defence(word), shop)
+    assert asked == [("librosa-mean-25", through, augment)]
+
+
 def test_an_ensemble_asks_several_families(svc: Path, shop: Workshop, data: Dataset) -> None:
     path = defended(load_victim(svc), svc, parse_defence("ensemble"), shop)
     assert type(load_victim(path)).__name__ == "EnsembleVictim"

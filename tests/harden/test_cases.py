@@ -70,6 +70,14 @@ def test_every_draw_is_fair_and_no_target_is_heard_in_its_clip(
         assert set(groups) == all_of_them or not groups or max(groups.values()) == 1
 
 
+@given(st.integers(0, 99))
+def test_a_recording_of_many_excerpts_does_not_crowd_out_the_others(seed: int) -> None:
+    data = dataset([("a", 0, set())] * 20 + [("a", 1, set()), ("a", 2, set())] + [("b", 0, set())])
+    cases = draw_cases(data, LABELS, 4, 1, seed)
+    by_path = {one.path: one.group for one in data.examples}
+    assert sorted(by_path[case.path] for case in cases) == ["a0", "a1", "a2", "b0"]
+
+
 def test_another_seed_draws_other_clips() -> None:
     data = dataset([("a", place, set()) for place in range(20)])
     drawn = {tuple(case.path for case in draw_cases(data, LABELS, 3, 1, seed)) for seed in range(5)}

@@ -161,3 +161,9 @@ def test_a_defence_holds_with_ten_decibels_for_five_points(
     row = rows_of(hardened)[1]
     assert row[0] == ("it *" if holds else "it")
     assert json.loads(json.dumps(hardened.json()))["victims"][1]["holds"] is holds
+
+
+def test_without_a_search_below_the_threshold_nothing_is_told_of_it() -> None:
+    right = Faced(0, "low", True, {})
+    case = Case(0, Path("a.wav"), "low", "middle")
+    assert Strength("v", "v.toml", (case,), (right,)).robust_masked is None
