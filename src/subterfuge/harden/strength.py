@@ -88,9 +88,11 @@ class Strength:
 
     @property
     def robust_masked(self) -> float | None:
-        """The same for changes of which no cell is above the clip's masking threshold."""
-        judged = [(right, masked) for right, _, masked in self._clips() if not right or masked is not None]
-        return sum(right and not masked for right, masked in judged) / len(judged) if judged else None
+        """The same for changes of which no cell is above the clip's masking threshold; None where none was sought."""
+        judged = [(right, masked) for right, _, masked in self._clips()]
+        if not judged or any(right and masked is None for right, masked in judged):
+            return None
+        return sum(right and not masked for right, masked in judged) / len(judged)
 
     def _clips(self) -> list[tuple[bool, float | None, bool | None]]:
         """Give for each clip: right as it is, the highest SNR at which it was turned, turned below the threshold."""
