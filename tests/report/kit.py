@@ -157,8 +157,11 @@ class Browser:
         ActionChains(self.driver).send_keys(*keys).perform()
 
     def click(self, selector: str) -> None:
-        """Click something."""
-        self.driver.find_element("css selector", selector).click()
+        """Click something, once it is there to be clicked: a page that was loaded anew may still be reading."""
+        from selenium.webdriver.support.expected_conditions import element_to_be_clickable
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        WebDriverWait(self.driver, 20).until(element_to_be_clickable(("css selector", selector))).click()
 
     def text(self, selector: str) -> str:
         """What is shown there."""
