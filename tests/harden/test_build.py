@@ -15,8 +15,9 @@ from tests.world import LABELS, card
 from subterfuge.audio import Clip
 from subterfuge.errors import InputError
 from subterfuge.harden.adversarial import hard_features, worst_within
-from subterfuge.harden.build import Workshop, can_train, defended, fresh, undefended
+from subterfuge.harden.build import Workshop, can_train, defended, undefended
 from subterfuge.harden.defences import parse_defence
+from subterfuge.harden.refit import fresh
 from subterfuge.harden.sides import places_of, sides
 from subterfuge.oracle import dice
 from subterfuge.training.datasets import read_dataset
@@ -207,14 +208,14 @@ def test_a_support_vector_machine_with_probabilities_becomes_a_calibrated_one_of
 
 
 def test_one_recording_of_a_class_to_learn_from_is_told_and_learned(svc: Path) -> None:
-    from subterfuge.harden.build import _fitted_like
+    from subterfuge.harden.refit import fitted_like
 
     die = np.random.default_rng(0)
     y = np.repeat(["a", "b"], 6)
     groups = np.array(["only"] * 6 + [f"b{place}" for place in range(6)])
     table = Table(die.normal(size=(12, 4)) + 3 * (y == "b")[:, None], y, groups, groups, "librosa-mean-25", RATE)
     notes: list[str] = []
-    fitted = _fitted_like(load_victim(svc), table, 0, notes)  # type: ignore[arg-type]
+    fitted = fitted_like(load_victim(svc), table, 0, notes)  # type: ignore[arg-type]
     assert fitted.labels == ("a", "b")
     assert notes == ["the class a has one recording to learn from, so probabilities were fitted on folds by clip"]
     assert (fitted.estimator.predict(table.X) == y).mean() > 0.8
@@ -276,13 +277,13 @@ def test_two_rounds_of_adversarial_training_make_a_card_that_answers(
     from subterfuge.harden import build
 
     sizes: list[dict[str, int]] = []
-    fitted = build._fitted_like
+    fitted = build.fitted_like
 
     def counted(victim: SklearnVictim, table: Table, seed: int, notes: list[str]) -> object:
         sizes.append({label: int((table.y == label).sum()) for label in table.labels})
         return fitted(victim, table, seed, notes)
 
-    monkeypatch.setattr(build, "_fitted_like", counted)
+    monkeypatch.setattr(build, "fitted_like", counted)
     told: list[str] = []
     shop = Workshop(shop.data, shop.train, shop.out, cache=shop.cache, tell=lambda what, *_: told.append(what))
     path = defended(load_victim(svc), svc, parse_defence("adversarial=30"), shop)

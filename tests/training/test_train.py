@@ -16,9 +16,10 @@ from scipy.stats import binomtest
 from subterfuge.audio import Clip
 from subterfuge.errors import InputError, OutputError
 from subterfuge.training import train as train_module
-from subterfuge.training._train_score import score, wilson
+from subterfuge.training._train_score import score
 from subterfuge.training.saving import Places
 from subterfuge.training.splits import split
+from subterfuge.training.substitute import wilson
 from subterfuge.training.tables import embedded_table
 from subterfuge.training.train import train
 from subterfuge.victims import load_victim
@@ -50,18 +51,18 @@ def files(folder: Path) -> set[str]:
 def test_wilsons_interval_is_that_of_scipy() -> None:
     for right, n in ((0, 7), (3, 9), (250, 330), (12, 12)):
         truth = binomtest(right, n).proportion_ci(method="wilson")
-        np.testing.assert_allclose(wilson(right / n, n), (truth.low, truth.high), atol=1e-12)
+        np.testing.assert_allclose(wilson(right, n), (truth.low, truth.high), atol=1e-12)
 
 
 def test_sounds_of_one_recording_each_count_in_full_and_twins_count_once() -> None:
     truth, answers = ["a"] * 40, ["a"] * 30 + ["b"] * 10
     single = score(truth, answers, [str(k) for k in range(40)])
     assert (single.right, single.of, single.recordings) == (30, 40, 40)
-    np.testing.assert_allclose((single.low, single.high), wilson(0.75, 40))
+    np.testing.assert_allclose((single.low, single.high), wilson(30, 40))
     pairs = score(truth, answers, [str(k // 2) for k in range(40)])
-    np.testing.assert_allclose((pairs.low, pairs.high), wilson(0.75, 20))
+    np.testing.assert_allclose((pairs.low, pairs.high), wilson(15, 20))
     certain = score(truth, truth, [str(k // 2) for k in range(40)])
-    np.testing.assert_allclose((certain.low, certain.high), wilson(1, 20))
+    np.testing.assert_allclose((certain.low, certain.high), wilson(20, 20))
 
 
 def test_classes_are_counted_by_what_they_are_not_by_what_was_answered() -> None:

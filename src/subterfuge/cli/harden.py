@@ -84,7 +84,7 @@ def harden(
     smoothing (smooth=0.003), ensemble, detector. Every defence is attacked by one who knows it, on the same clips and
     targets, and by one who does not. A run that was ended goes on where it was.
     """
-    from subterfuge.harden import HEAD, matrix_rows, parse_defences, rows_of, verdict
+    from subterfuge.harden import HEAD, matrix_rows, parse_defences, remarks, rows_of
     from subterfuge.harden import harden as run
     from subterfuge.threat import parse_goal
     from subterfuge.training.datasets import read_dataset
@@ -119,10 +119,8 @@ def harden(
         print_json(found.json())
         return
     print_table(HEAD, rows_of(found))
-    for one in found.victims:
-        click.echo(f"{one.name}: {verdict(one.doubts)}" + "".join(f"; {doubt.words}" for doubt in one.doubts))
-        for note in one.notes:
-            click.echo(f"{one.name}: {note}")
+    for line in remarks(found):
+        click.echo(line)
     if found.transfer is not None:
         click.echo(f"\nChanges {found.transfer.snr_db:g} dB below the clip, answered as the target / turned at all:")
         print_table(("found on \\ judged on", *found.transfer.names), matrix_rows(found.transfer))

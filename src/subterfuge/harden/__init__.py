@@ -18,6 +18,7 @@ import numpy as np
 from subterfuge.audio.place import put
 from subterfuge.errors import InputError, OutputError, SubterfugeError
 from subterfuge.harden.accuracy import accuracy_of
+from subterfuge.harden.attempts import Faced
 from subterfuge.harden.build import Workshop, built, can_train, check_possible
 from subterfuge.harden.cases import Case, draw_cases
 from subterfuge.harden.certified import certified
@@ -28,7 +29,7 @@ from subterfuge.harden.memory import Memory
 from subterfuge.harden.pool import victim_of
 from subterfuge.harden.sides import askable, sides
 from subterfuge.harden.strength import SNRS_DB, Plan, Strength, strength_of
-from subterfuge.harden.table import HEAD, Defended, Hardened, markdown, matrix_rows, rows_of
+from subterfuge.harden.table import HEAD, Defended, Hardened, markdown, matrix_rows, remarks, rows_of
 from subterfuge.harden.transfer import Matrix, Share, matrix
 from subterfuge.training.examples import Dataset
 from subterfuge.victims.smoothed import SmoothedVictim
@@ -56,6 +57,7 @@ __all__ = [
     "matrix_rows",
     "parse_defence",
     "parse_defences",
+    "remarks",
     "rows_of",
     "strength_of",
     "verdict",
@@ -256,7 +258,7 @@ def _thinned(test: list[int], most: int | None, seed: int) -> list[int]:
     return sorted(np.random.default_rng([seed, 7]).choice(test, most, replace=False).tolist())
 
 
-def _file_of(one: Any) -> str | None:
+def _file_of(one: Faced) -> str | None:
     found = one.attempts.get("targeted")
     return None if found is None or not found.won or found.already else found.file
 

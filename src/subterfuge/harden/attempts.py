@@ -12,7 +12,6 @@ import torch
 
 from subterfuge.audio import Clip
 from subterfuge.driver import attack
-from subterfuge.errors import VictimError
 from subterfuge.harden.cases import Case
 from subterfuge.harden.effort import Effort, black_box, has_slope
 from subterfuge.outcome import Outcome
@@ -209,6 +208,3 @@ def _louder(victim: Victim, clip: Clip, found: Clip, clean: torch.Tensor, goal: 
             return snr_db
         snr_db -= LOUDER_DB
     return None
-
-
-__all__ = ["SEARCHES", "Attempt", "Faced", "VictimError", "face"]

@@ -58,8 +58,9 @@ def look(victim: Victim, cases: Sequence[Case], most: int = 8) -> list[Doubt]:
         clean = torch.from_numpy(Clip.read(case.path).mono(victim.sample_rate))[None]
         die = torch.Generator().manual_seed(case.number)
         stirred = clean + STIR * torch.randn(clean.shape, generator=die)
-        moved += int(victim.decide(clean)[0] != victim.decide(stirred)[0])
-        strange += int(seen.decide(clean)[0] != victim.decide(clean)[0])
+        said = victim.decide(clean)[0]
+        moved += int(said != victim.decide(stirred)[0])
+        strange += int(said != seen.decide(clean)[0])
         if has_slope(victim):
             about = torch.tensor([victim.labels.index(case.target)])
             _, slope = Oracle(seen, Threat(Targeted(case.target)), clean, about).gradient(torch.zeros_like(clean))
@@ -90,7 +91,7 @@ def compare(strength: Strength, goal: str = "targeted") -> list[Doubt]:
 
     With a goal such as ``confident=0.99`` nothing must: an honest victim may never be so sure.
     """
-    beaten, by_other, compared, carried, lost, asked = [], [], 0, 0, 0, 0
+    beaten = by_other = compared = carried = lost = asked = 0
     for one in strength.faced:
         white, black = one.attempts.get("targeted"), one.attempts.get("black box")
         if white is None or white.already or white.gradients == 0:
@@ -100,25 +101,21 @@ def compare(strength: Strength, goal: str = "targeted") -> list[Doubt]:
         best = white.snr_db if white.won and white.snr_db is not None else -999.0
         if black is not None:
             compared += 1
-            if black.won and black.snr_db is not None and black.snr_db > best + BETTER_DB:
-                beaten.append(black.snr_db - best)
+            beaten += black.won and black.snr_db is not None and black.snr_db > best + BETTER_DB
         if one.found_elsewhere_db is not None:
             carried += 1
-            if one.found_elsewhere_db > best + BETTER_DB:
-                by_other.append(one.found_elsewhere_db - best)
+            by_other += one.found_elsewhere_db > best + BETTER_DB
     doubts = []
     if beaten:
         doubts.append(
-            Doubt(
-                "black box", True, f"the black box does better than the white box on {len(beaten)} of {compared} cases"
-            )
+            Doubt("black box", True, f"the black box does better than the white box on {beaten} of {compared} cases")
         )
     if by_other:
         doubts.append(
             Doubt(
                 "found elsewhere",
                 True,
-                f"a change found on the undefended victim does better than the white box on {len(by_other)} of "
+                f"a change found on the undefended victim does better than the white box on {by_other} of "
                 f"{carried} cases",
             )
         )

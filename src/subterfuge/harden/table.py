@@ -137,13 +137,19 @@ def matrix_rows(matrix: Matrix) -> list[tuple[str, ...]]:
     ]
 
 
+def remarks(hardened: Hardened) -> list[str]:
+    """Say of each victim what the doubts come to, why, and what else is to be known of it."""
+    told = [
+        "; ".join([f"{one.name}: {verdict(one.doubts)}", *(each.words for each in one.doubts)])
+        for one in hardened.victims
+    ]
+    return [*told, *(f"{one.name}: {note}" for one in hardened.victims for note in one.notes)]
+
+
 def markdown(hardened: Hardened) -> str:
     """Write the tables, with what is to be known of them, as Markdown."""
     lines = [_table(HEAD, rows_of(hardened)), ""]
-    lines += [f"- {note}" for note in hardened.notes]
-    lines += [f"- {one.name}: {verdict(one.doubts)}" + "".join(f"; {d.words}" for d in one.doubts)
-              for one in hardened.victims]  # fmt: skip
-    lines += [f"- {one.name}: {note}" for one in hardened.victims for note in one.notes]
+    lines += [f"- {note}" for note in (*hardened.notes, *remarks(hardened))]
     if hardened.transfer is not None:
         head = ("found on \\ judged on", *hardened.transfer.names)
         lines += [

@@ -42,7 +42,7 @@ class MelNet(nn.Module):
 
     def __init__(self, classes: int, sample_rate: int, mels: int, widths: Sequence[int]) -> None:
         super().__init__()
-        self.sample_rate, self.mels = sample_rate, mels
+        self.sample_rate, self.mels, self.widths = sample_rate, mels, tuple(widths)
         self.n_fft = 1 << (round(FRAME_SECONDS * sample_rate).bit_length() - 1)
         self.shortest = round(SHORTEST_SECONDS * sample_rate)
         self.level = nn.BatchNorm1d(mels)

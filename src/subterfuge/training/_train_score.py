@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-NORMAL_95 = 1.959963984540054
-"""Between minus and plus so many deviations lie 95 % of a normal distribution."""
+from subterfuge.training.substitute import wilson
 
 
 @dataclass(frozen=True)
@@ -47,21 +45,9 @@ def score(truth: Sequence[str], answers: Sequence[str], groups: Sequence[str]) -
     recordings = int(places.max()) + 1
     residual = np.bincount(places, weights=right - p)
     worth = n / max(1.0, float(residual @ residual) / (n * p * (1 - p))) if 0 < p < 1 else float(recordings)
-    low, high = wilson(p, worth)
+    low, high = wilson(p * worth, worth)
     classes = {
         label: (int(right[np.asarray(truth) == label].sum()), int(np.sum(np.asarray(truth) == label)))
         for label in sorted(set(map(str, truth)))
     }
     return Score(int(right.sum()), n, recordings, p, low, high, classes)
-
-
-def wilson(share: float, n: float) -> tuple[float, float]:
-    """Give Wilson's 95 % interval of a share of n trials, which need not be a whole number.
-
-    >>> [round(end, 4) for end in wilson(0.5, 100)]
-    [0.4038, 0.5962]
-    """
-    z2 = NORMAL_95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = NORMAL_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)

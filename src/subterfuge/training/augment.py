@@ -5,7 +5,6 @@ The study's own recipe is here as it was, beside a better one, and the one that 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from subterfuge.errors import InputError, nearest
+from subterfuge.transforms.words import number
 
 Wave = NDArray[np.float32]
 MOST_COPIES = 50
@@ -146,7 +146,7 @@ def parse_augments(text: str) -> tuple[Augment, ...]:
         make: Callable[..., Any] = AUGMENTS[word]
         if equals and not fields(AUGMENTS[word]):  # type: ignore[arg-type]
             raise InputError(f"{part.strip()}: {word} takes no value; write {word}")
-        found[word] = make(_number(part, value)) if equals else make()
+        found[word] = make(number(part.strip(), value)) if equals else make()
     return tuple(found.values())
 
 
@@ -170,16 +170,6 @@ def coloured(colour: str, wave: Wave, die: torch.Generator) -> NDArray[np.float6
     weight = np.abs(np.fft.rfft(wave)) if colour == "own" else np.where(place, 1 / np.sqrt(np.maximum(place, 1)), 0.0)
     noise: NDArray[np.float64] = np.fft.irfft(np.fft.rfft(white) * weight, n=len(wave))
     return noise
-
-
-def _number(part: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{part.strip()}: a number was expected behind the =")
-    return int(number) if number.is_integer() else number
 
 
 def _uniform(die: torch.Generator) -> float:

@@ -102,7 +102,7 @@ class Training:
         }
 
 
-def wilson(hits: int, of: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson(hits: float, of: float, z: float = 1.959963984540054) -> tuple[float, float]:
     """Give Wilson's interval of a proportion, by default of 95 % (Wilson 1927, https://doi.org/10.2307/2276774).
 
     >>> [round(end, 3) for end in wilson(20, 40)]

@@ -63,11 +63,16 @@ def _parse(part: str, text: str) -> Transform:
     make: Any = TRANSFORMS[word]
     if equals and not fields(make):
         raise TransformError(f"{part}: {word} takes no value; leave the = away")
-    made: Transform = make(_number(part, value)) if equals else make()
+    made: Transform = make(number(part, value)) if equals else make()
     return made
 
 
-def _number(part: str, value: str) -> float:
+def number(part: str, value: str) -> float:
+    """Read the value of one part of a list of words, an int where it is whole.
+
+    Raises:
+        TransformError: it is no finite number.
+    """
     try:
         number = float(value)
     except ValueError:
