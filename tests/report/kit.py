@@ -138,6 +138,7 @@ class Browser:
 
     def reload(self) -> None:
         """Load the page again, as someone does who comes back; `refresh` may return before it has happened."""
+        time.sleep(0.5)  # what the page has just kept goes through another process before a new page can read it
         self.js("window.before = true")
         self.driver.refresh()
         for _ in range(100):
@@ -157,11 +158,8 @@ class Browser:
         ActionChains(self.driver).send_keys(*keys).perform()
 
     def click(self, selector: str) -> None:
-        """Click something, once it is there to be clicked: a page that was loaded anew may still be reading."""
-        from selenium.webdriver.support.expected_conditions import element_to_be_clickable
-        from selenium.webdriver.support.wait import WebDriverWait
-
-        WebDriverWait(self.driver, 20).until(element_to_be_clickable(("css selector", selector))).click()
+        """Click something."""
+        self.driver.find_element("css selector", selector).click()
 
     def text(self, selector: str) -> str:
         """What is shown there."""
