@@ -97,14 +97,14 @@ def check_samples(samples: NDArray[np.floating[Any]], what: str) -> None:
             f"{MIN_SAMPLES} "
             "are needed. Check that the recording or the export was not cut off."
         )
-    broken = int(np.count_nonzero(~np.isfinite(samples)))
-    if broken:
+    peak = max(float(np.max(samples)), -float(np.min(samples)))  # NaN where a sample is: two passes, no arrays
+    if not np.isfinite(peak):
+        broken = int(np.count_nonzero(~np.isfinite(samples)))
         raise ClipError(
             f"{what} holds {broken} samples that are not numbers (NaN or infinite) among {samples.size}; a "
             "sound has "
             "finite samples in [-1, 1]. Export it again, or replace them with 0."
         )
-    peak = float(np.max(np.abs(samples)))
     if peak > LOUDEST:
         raise ClipError(
             f"{what} has samples as large as {peak:g}, where full scale is 1: they were never scaled. "
