@@ -15,9 +15,9 @@ import argparse
 import json
 from pathlib import Path
 
+from subterfuge.campaign.pool import victim_of
 from subterfuge.harden import Plan, Strength, accuracy_of, draw_cases, effort_of, matrix, matrix_rows, strength_of
 from subterfuge.harden.memory import Memory
-from subterfuge.harden.pool import victim_of
 from subterfuge.training.datasets import read_dataset
 
 OUT = Path(__file__).resolve().parent / "out" / "families"

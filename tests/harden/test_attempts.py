@@ -13,8 +13,8 @@ from tests.harden.kit import TINY, cases
 from tests.world import card
 
 from subterfuge.audio import Clip
+from subterfuge.campaign.cases import Case
 from subterfuge.harden.attempts import LOUDER_DB, LOUDEST_DB, face
-from subterfuge.harden.cases import Case
 from subterfuge.victim import Gives
 from subterfuge.victims import load_victim
 

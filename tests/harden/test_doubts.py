@@ -10,8 +10,9 @@ import torch
 from tests.harden.kit import TINY, attempt, cases, faced
 from tests.world import CODE, COMMON, card
 
-from subterfuge.harden.cases import Case
-from subterfuge.harden.doubts import Doubt, compare, look, verdict
+from subterfuge.campaign.cases import Case
+from subterfuge.campaign.doubts import Doubt, look, verdict
+from subterfuge.harden.doubts import compare
 from subterfuge.harden.memory import Memory
 from subterfuge.harden.strength import Plan, Strength, strength_of
 from subterfuge.victims import load_victim

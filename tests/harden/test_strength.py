@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.harden.kit import TINY, attempt, cases, faced
 from tests.world import card
 
+from subterfuge.campaign.cases import Case
 from subterfuge.harden.attempts import Faced
-from subterfuge.harden.cases import Case
 from subterfuge.harden.memory import Memory
 from subterfuge.harden.strength import SNRS_DB, Plan, Strength, strength_of
 from subterfuge.harden.table import Defended, Hardened, rows_of

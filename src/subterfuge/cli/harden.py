@@ -166,9 +166,9 @@ def matrix(
     Row: where a change was found. Column: who judged the written file. In each cell how often the target was answered,
     and how often a right answer was turned at all; below, the same for noise of the same level and spectrum.
     """
+    from subterfuge.campaign.pool import victim_of
     from subterfuge.harden import draw_cases, matrix_rows
     from subterfuge.harden import matrix as carry
-    from subterfuge.harden.pool import victim_of
     from subterfuge.training.datasets import read_dataset
 
     there = [card.absolute() for card in cards]

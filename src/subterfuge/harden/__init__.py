@@ -16,17 +16,18 @@ from typing import Any
 import numpy as np
 
 from subterfuge.audio.place import put
+from subterfuge.campaign.cases import Case, draw_cases
+from subterfuge.campaign.doubts import Doubt, look, verdict
+from subterfuge.campaign.effort import EFFORTS, Effort, effort_of
+from subterfuge.campaign.pool import victim_of
 from subterfuge.errors import InputError, OutputError, SubterfugeError
 from subterfuge.harden.accuracy import accuracy_of
 from subterfuge.harden.attempts import Faced
 from subterfuge.harden.build import Workshop, built, can_train, check_possible
-from subterfuge.harden.cases import Case, draw_cases
 from subterfuge.harden.certified import certified
 from subterfuge.harden.defences import Defence, parse_defence, parse_defences
-from subterfuge.harden.doubts import Doubt, compare, look, verdict
-from subterfuge.harden.effort import EFFORTS, Effort, effort_of
+from subterfuge.harden.doubts import compare
 from subterfuge.harden.memory import Memory
-from subterfuge.harden.pool import victim_of
 from subterfuge.harden.sides import askable, sides
 from subterfuge.harden.strength import SNRS_DB, Plan, Strength, strength_of
 from subterfuge.harden.table import HEAD, Defended, Hardened, markdown, matrix_rows, remarks, rows_of

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from subterfuge.audio import Clip
+from subterfuge.campaign.pool import each, victim_of
 from subterfuge.errors import ClipError, InputError
 from subterfuge.harden.memory import Memory, key_of
-from subterfuge.harden.pool import each, victim_of
 from subterfuge.training.examples import Example
 from subterfuge.training.substitute import wilson
 

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from subterfuge.attacks.pgd import PGD
 from subterfuge.audio import Clip
+from subterfuge.campaign.effort import has_slope
+from subterfuge.campaign.pool import each, victim_of
 from subterfuge.errors import ClipError, InputError
-from subterfuge.harden.effort import has_slope
-from subterfuge.harden.pool import each, victim_of
 from subterfuge.oracle import BudgetSpent, Oracle, dice
 from subterfuge.threat import LeastSNR, Threat, Untargeted
 from subterfuge.training.cnn import MelNet

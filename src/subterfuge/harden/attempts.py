@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from subterfuge.audio import Clip
+from subterfuge.campaign.cases import Case
+from subterfuge.campaign.effort import Effort, black_box, has_slope
 from subterfuge.driver import attack
-from subterfuge.harden.cases import Case
-from subterfuge.harden.effort import Effort, black_box, has_slope
 from subterfuge.outcome import Outcome
 from subterfuge.threat import Budget, Goal, Masking, Targeted, Threat, Untargeted
 from subterfuge.threat.words import parse_goal

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from subterfuge.audio.place import put
+from subterfuge.campaign.pool import victim_of
 from subterfuge.dsp.recipes import RECIPES
 from subterfuge.errors import InputError, SubterfugeError
 from subterfuge.harden.adversarial import adversary, hard_features
 from subterfuge.harden.defences import SURVIVES, Defence
 from subterfuge.harden.memory import Memory, key_of
-from subterfuge.harden.pool import victim_of
 from subterfuge.harden.refit import fitted_like
 from subterfuge.training.cnn import MelNet, train_cnn
 from subterfuge.training.examples import Dataset

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from subterfuge.audio import Clip
-from subterfuge.harden.cases import Case
+from subterfuge.campaign.cases import Case
 from subterfuge.harden.memory import Memory, key_of
 from subterfuge.harden.strength import Strength
 from subterfuge.victims.smoothed import SmoothedVictim, certify

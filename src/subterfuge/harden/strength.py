@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from subterfuge.campaign.cases import Case
+from subterfuge.campaign.effort import Effort
+from subterfuge.campaign.pool import each, told, victim_of
 from subterfuge.errors import SubterfugeError
 from subterfuge.harden.attempts import SEARCHES, Faced, face
-from subterfuge.harden.cases import Case
-from subterfuge.harden.effort import Effort
 from subterfuge.harden.memory import Memory, key_of
-from subterfuge.harden.pool import each, told, victim_of
 
 SNRS_DB = (60.0, 50.0, 40.0, 30.0, 20.0)
 """Signal-to-noise ratios that robust accuracy is told at."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from subterfuge.harden.doubts import Doubt, verdict
+from subterfuge.campaign.doubts import Doubt, verdict
 from subterfuge.harden.strength import SNRS_DB, Strength
 from subterfuge.harden.transfer import Matrix, Share
 

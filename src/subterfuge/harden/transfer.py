@@ -21,10 +21,10 @@ from subterfuge.attacks.evolution import Evolution
 from subterfuge.attacks.noise import same_spectrum
 from subterfuge.attacks.pgd import PGD
 from subterfuge.audio import Clip
+from subterfuge.campaign.cases import Case
+from subterfuge.campaign.effort import has_slope
+from subterfuge.campaign.pool import each, victim_of
 from subterfuge.errors import ClipError, InputError
-from subterfuge.harden.cases import Case
-from subterfuge.harden.effort import has_slope
-from subterfuge.harden.pool import each, victim_of
 from subterfuge.oracle import BudgetSpent, Oracle, dice
 from subterfuge.threat import Budget, LeastSNR, Targeted, Threat
 from subterfuge.victim import Gives, Victim

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from subterfuge.campaign.cases import draw_cases
 from subterfuge.errors import InputError
-from subterfuge.harden.cases import draw_cases
 from subterfuge.training.examples import Dataset, Example
 
 LABELS = ("a", "b", "c", "d")
