@@ -57,7 +57,7 @@ def read_dataset(where: str | Path, *, layout: str = "auto", group: str | None =
         layout, home, read = "csv", path.parent, read_csv(_checked(path, folder=False), _group_of)
     else:
         found = look(_checked(path, folder=True))
-        layout = _layout_of(found) if layout == "auto" else layout
+        layout = layout_of(found) if layout == "auto" else layout
         home, read = path, READERS[layout](found)
         read = read[0], [*read[1], *found.skipped]
     examples, skipped = read
@@ -138,7 +138,8 @@ def _embedded() -> Read:
     return examples, []
 
 
-def _layout_of(found: Found) -> str:
+def layout_of(found: Found) -> str:
+    """Tell the layout of a folder by what was found in it."""
     if irmas.TRAINING in found.folders or irmas.has_names(found):
         return "irmas"
     return "irmas-test" if irmas.has_texts(found) else "folders"

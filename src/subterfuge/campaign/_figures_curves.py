@@ -1,0 +1,131 @@
+"""Robustness curves: the share of clips turned against what is allowed to turn them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from subterfuge.campaign._figures_clips import Heard, Tries, Try
+from subterfuge.campaign._figures_draws import Estimate, dice, share, shares_of
+
+ALL = "all searches"
+SNRS_DB = (60.0, 50.0, 40.0, 30.0, 20.0)
+"""Signal-to-noise ratios that robust accuracy is told at."""
+SNR_GRID_DB = tuple(60.0 - 2.5 * k for k in range(25))
+NMR_GRID_DB = tuple(float(x) for x in range(-20, 21, 2))
+A_DECADE = 4
+"""Points of a grid of queries or seconds for every factor of ten."""
+WITHIN_DB = 20.0
+"""A clip counts as turned, against queries and seconds, once it is by a change that is so far below it. A search by
+labels begins at another sound, which is a win by itself, so without this every curve would be full at one query."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One family of searches against one budget."""
+
+    family: str
+    """What its searches see of the victim: white box, scores, labels, substitute; or all searches together."""
+    axis: str
+    """``snr_db``, ``nmr_db``, ``queries`` (with gradients), or ``seconds``."""
+    clips: int
+    budget: tuple[float, ...]
+    """From the tightest to the loosest."""
+    share: tuple[float, ...]
+    """Of the clips, turned within it, 0 .. 1."""
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+    """95 %, by the bootstrap over clips; None with one clip."""
+
+
+@dataclass(frozen=True)
+class Robust:
+    """How many clips are right, and stay so."""
+
+    family: str
+    snr_db: float | None
+    """At changes so far below the clip; None: below its masking threshold."""
+    stands: int
+    right: int
+    """As they come."""
+    accuracy: Estimate
+    """Those that stand, of all; a clip that is wrong as it comes does not."""
+
+
+def curves_of(tries: Tries, seed: int) -> tuple[Curve, ...]:
+    """Give every curve of every family, and of all searches together where there are several."""
+    most = max((one.calls for one in tries.tries), default=1.0), max((one.seconds for one in tries.tries), default=1.0)
+    axes: tuple[tuple[str, Sequence[float], Callable[[Try], float], bool], ...] = (
+        ("snr_db", SNR_GRID_DB, lambda one: one.snr_db if one.turned else -math.inf, True),
+        ("nmr_db", NMR_GRID_DB, lambda one: one.nmr_db if one.turned else math.inf, False),
+        ("queries", _log_grid(0, most[0]), lambda one: one.calls_within(WITHIN_DB), False),
+        ("seconds", _log_grid(-1, most[1]), lambda one: one.seconds_within(WITHIN_DB), False),
+    )
+    found: list[Curve] = []
+    for family, probes in families(tries).items():
+        levels = [(clip, [one for one in asked if one.probe in probes]) for clip, asked in judged(tries, probes)]
+        if not levels:
+            continue
+        for axis, grid, cost, above in axes:
+            turned = np.array([[_turned(clip, asked, cost, x, above) for x in grid] for clip, asked in levels])
+            part, low, high = shares_of(turned, dice(seed, "curve", family, axis))
+            ends = [tuple(None if math.isnan(x) else x for x in side.tolist()) for side in (low, high)]
+            found.append(Curve(family, axis, len(levels), tuple(grid), tuple(part.tolist()), *ends))
+    return tuple(found)
+
+
+def robust_of(tries: Tries) -> tuple[Robust, ...]:
+    """Give robust accuracy of all searches together and of each family, at each SNR and below the threshold."""
+    found = []
+    for family, probes in families(tries).items():
+        clips = judged(tries, probes)
+        for snr_db in SNRS_DB:
+            stands = sum(not _turned(clip, asked, _reach, snr_db, True) for clip, asked in clips)
+            found.append(_robust(family, snr_db, stands, [clip for clip, _ in clips]))
+        if "masked" in probes:
+            clips = judged(tries, ("masked",))
+            if any(asked for _, asked in clips):
+                stands = sum(bool(clip.right) and not any(one.turned for one in asked) for clip, asked in clips)
+                found.append(_robust(family, None, stands, [clip for clip, _ in clips]))
+    return tuple(found)
+
+
+def families(tries: Tries) -> dict[str, tuple[str, ...]]:
+    """Give the searches of all and of each family; of all alone under the name of the only one."""
+    found = tries.families
+    return found if len(found) == 1 else {ALL: tuple(tries.sees), **found} if found else {}
+
+
+def judged(tries: Tries, probes: Sequence[str]) -> list[tuple[Heard, list[Try]]]:
+    """Give the clips that count, each with its tries: wrong as they come, or asked by one of some searches."""
+    by: dict[str, list[Try]] = {}
+    for one in tries.tries:
+        if one.probe in probes:
+            by.setdefault(one.clip.sha256, []).append(one)
+    if not by:
+        return []
+    return [(clip, by.get(clip.sha256, [])) for clip in tries.drawn if clip.right is False or clip.sha256 in by]
+
+
+def _reach(one: Try) -> float:
+    return one.snr_db if one.turned else -math.inf
+
+
+def _turned(clip: Heard, asked: Sequence[Try], cost: Callable[[Try], float], allowed: float, above: bool) -> bool:
+    if clip.right is False:
+        return True
+    return any(cost(one) >= allowed if above else cost(one) <= allowed for one in asked)
+
+
+def _robust(family: str, snr_db: float | None, stands: int, clips: Sequence[Heard]) -> Robust:
+    return Robust(family, snr_db, stands, sum(bool(clip.right) for clip in clips), share(stands, len(clips)))
+
+
+def _log_grid(first: int, most: float) -> tuple[float, ...]:
+    """Give the numbers from 10 ** first to `most` or just above it, evenly on a log axis, in three digits."""
+    last = max(first + 1, math.ceil(math.log10(max(most, 10.0**first)) - 1e-9))
+    powers = (10 ** (first + k / A_DECADE) for k in range((last - first) * A_DECADE + 1))
+    return tuple(float(f"{one:.3g}") for one in powers)
