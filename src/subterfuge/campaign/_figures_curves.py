@@ -82,6 +82,8 @@ def robust_of(tries: Tries) -> tuple[Robust, ...]:
     found = []
     for family, probes in families(tries).items():
         clips = judged(tries, probes)
+        if not clips:
+            continue
         for snr_db in SNRS_DB:
             stands = sum(not _turned(clip, asked, _reach, snr_db, True) for clip, asked in clips)
             found.append(_robust(family, snr_db, stands, [clip for clip, _ in clips]))
