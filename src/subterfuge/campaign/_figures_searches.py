@@ -138,9 +138,7 @@ def searches_of(audit: Audit, tries: Tries, seed: int) -> tuple[Searched, ...]:
 
         def middle(name: str, of: Sequence[Try], number: Callable[[Try], Any], probe: str = probe) -> Estimate:
             pairs = [(value, each.clip.sha256) for each in of if (value := number(each)) is not None]
-            return (
-                median_of([v for v, _ in pairs], [c for _, c in pairs], dice(seed, probe, name)) if pairs else NOTHING
-            )
+            return median_of([v for v, _ in pairs], [c for _, c in pairs], dice(seed, probe, name))
 
         found.append(
             Searched(
