@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.harden.kit import TINY, attempt, cases, faced
 from tests.world import card
 
 from subterfuge.campaign.cases import Case
-from subterfuge.harden.attempts import Faced
+from subterfuge.harden.attempts import UNCHANGED_DB, Attempt, Faced
 from subterfuge.harden.memory import Memory
 from subterfuge.harden.strength import SNRS_DB, Plan, Strength, strength_of
 from subterfuge.harden.table import Defended, Hardened, rows_of
@@ -51,14 +52,46 @@ def test_robust_accuracy_is_the_part_that_no_search_turned_at_that_level(rows: l
     found = strength(*those)
     for snr_db in (*SNRS_DB, -100.0, 100.0):
         stands = 0
-        for right, untargeted, targeted, _ in rows:
-            turned = [snr for snr in (untargeted, targeted) if snr is not None and snr >= snr_db]
+        for right, untargeted, targeted, masked in rows:
+            below = 30.0 if right and masked else None
+            turned = [snr for snr in (untargeted, targeted, below) if snr is not None and snr >= snr_db]
             stands += right and not turned
         assert found.robust(snr_db) == stands / len(rows)
     assert found.robust_masked == sum(right and not masked for right, *_, masked in rows) / len(rows)
     told = found.json()
     assert list(told["robust"]) == ["60", "50", "40", "30", "20", "masking"]
     json.dumps(told, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"black box": attempt(45.0)}, {"masked": attempt(45.0)}, {"untargeted": attempt(45.0)}],
+    ids=lambda other: next(iter(other)),
+)
+def test_whatever_turns_a_clip_counts_against_it(other: dict[str, Attempt]) -> None:
+    found = strength(faced(0, targeted=attempt(None), **other))
+    assert (found.robust(50), found.robust(45)) == (1.0, 0.0)
+    assert found.median_snr_db == (45.0 if "black box" in other else None)
+
+
+def test_a_change_found_elsewhere_that_does_better_is_what_the_victim_needs() -> None:
+    those = Faced(0, "low", True, {"targeted": attempt(30.0)}, found_elsewhere_db=48.0)
+    found = strength(those)
+    assert (found.median_snr_db, found.robust(50), found.robust(48)) == (48.0, 1.0, 0.0)
+
+
+def test_a_win_that_changed_nothing_is_the_quietest_of_all_and_no_loss() -> None:
+    found = strength(faced(0, targeted=attempt(None, won=True, answer="high")))
+    assert found.median_snr_db == UNCHANGED_DB
+    assert all(found.robust(snr_db) == 0.0 for snr_db in SNRS_DB)
+    json.dumps(found.json(), allow_nan=False)
+
+
+def test_the_undefended_victim_gives_nothing_and_without_its_median_no_defence_can() -> None:
+    lost = strength(faced(0, targeted=attempt(None)))
+    lost = replace(lost, clean={"accuracy": 0.9})
+    hardened = Hardened((Defended("none", lost, ()), Defended("it", lost, ())), None, {}, ())
+    assert not any(hardened.holds(one) for one in hardened.victims)
 
 
 def test_a_clip_of_several_targets_is_one_clip_and_falls_with_the_first_of_them() -> None:

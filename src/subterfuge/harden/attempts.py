@@ -21,6 +21,8 @@ from subterfuge.victim import Victim
 
 LOUDEST_DB, LOUDER_DB = -6.0, 0.5
 """Where a found change stops being made louder, in dB of signal to noise, and by what step."""
+UNCHANGED_DB = 200.0
+"""What a win counts as that changed nothing, as against a victim that draws its answers: quieter than any change."""
 SEARCHES = ("targeted", "untargeted", "masked")
 
 
@@ -42,6 +44,13 @@ class Attempt:
     file: str | None
     already: bool = False
     """Whether the clip met the goal unchanged; it counts in no median."""
+
+    @property
+    def needed_db(self) -> float | None:
+        """SNR of a win, `UNCHANGED_DB` of one without any change; None of a loss."""
+        if not self.won:
+            return None
+        return UNCHANGED_DB if self.snr_db is None else self.snr_db
 
     @classmethod
     def of(cls, outcome: Outcome) -> Attempt:

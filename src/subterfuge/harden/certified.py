@@ -45,8 +45,8 @@ def certified(
         reached = [
             attempt.snr_db
             for which, one in zip(strength.cases, strength.faced, strict=True)
-            for name, attempt in one.attempts.items()
-            if which.path == case.path and name != "masked" and attempt.won and not attempt.already
+            for attempt in one.attempts.values()
+            if which.path == case.path and attempt.won and not attempt.already
             and attempt.snr_db is not None and one.answer == known["label"]
         ]  # fmt: skip
         highest = max(reached, default=None)

@@ -49,11 +49,13 @@ class Strength:
 
     @property
     def median_snr_db(self) -> float | None:
-        """Median over the targeted searches of the SNR needed; a lost one counts as worse than any.
+        """Median over the targeted cases of the highest SNR at which anything turned the clip into its target.
 
-        None where half of them or more are lost.
+        Not the white box's alone: where the black box, or a change found elsewhere, needs less, that counts. A case
+        that nothing turned counts as worse than any; None where half of them or more are so.
         """
-        return _median([one.snr_db if one.won else None for one in self._all("targeted") if not one.already])
+        return _median([_needed(one) for one in self.faced if "targeted" in one.attempts
+                        and not one.attempts["targeted"].already])  # fmt: skip
 
     @property
     def median_found_elsewhere_db(self) -> float | None:
@@ -78,7 +80,8 @@ class Strength:
     def robust(self, snr_db: float) -> float | None:
         """Give the share of clips that are right, and stay so within a budget of `snr_db`, 0 .. 1.
 
-        A clip counts as turned where its untargeted or its targeted search won at this SNR or a higher one.
+        A clip counts as turned where any search of the audit, also the black box and the one below the masking
+        threshold, or a change found on the undefended victim, won at this SNR or a higher one.
         """
         judged = self._clips()
         if not judged:
@@ -101,10 +104,10 @@ class Strength:
             if one.failed is not None:
                 continue
             _, highest, masked = clips.get(case.path, (one.right, None, None))
-            for search in ("untargeted", "targeted"):
-                found = one.attempts.get(search)
-                if found is not None and found.won and found.snr_db is not None and found.answer not in case.labels:
-                    highest = max(found.snr_db, -999.0 if highest is None else highest)
+            reached = [found.needed_db for found in one.attempts.values() if found.answer not in case.labels]
+            for snr_db in (*reached, one.found_elsewhere_db, highest):
+                if snr_db is not None:
+                    highest = max(snr_db, -999.0 if highest is None else highest)
             below = one.attempts.get("masked")
             clips[case.path] = (one.right, highest, masked if below is None else bool(below.won or masked))
         return list(clips.values())
@@ -209,6 +212,13 @@ def _faced(card: Path, trust_pickle: bool, plan: Plan, folder: Path, thing: tupl
         )
     except SubterfugeError as error:
         return Faced(case.number, "", False, {}, failed=told(error))
+
+
+def _needed(one: Faced) -> float | None:
+    """Give the highest SNR at which anything turned a case into its target."""
+    reached = [one.attempts[name].needed_db for name in ("targeted", "black box") if name in one.attempts]
+    given = [snr_db for snr_db in (*reached, one.found_elsewhere_db) if snr_db is not None]
+    return max(given, default=None)
 
 
 def _median(values: Sequence[float | None]) -> float | None:

@@ -52,7 +52,13 @@ class Hardened:
         return None if before is None or after is None else float(before - after)
 
     def holds(self, one: Defended) -> bool:
-        """Say whether it gave 10 dB or more, for 5 points of accuracy at most, and hides nothing."""
+        """Say whether it gave 10 dB or more, for 5 points of accuracy at most, and hides nothing.
+
+        The undefended victim gives nothing. Where that one too is lost to no attack, no defence can be told to give.
+        """
+        before = self.victims[0].strength.median_snr_db
+        if one is self.victims[0] or before is None:
+            return False
         gain, cost = self.gain_db(one), self.cost(one)
         lost_to_none = one.strength.median_snr_db is None and one.strength.asked > 0
         enough = lost_to_none or (gain is not None and gain >= LEAST_GAIN_DB)
