@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("repeatable", max_examples=50, derandomize=True, deadline=None)
 settings.register_profile("fuzz", max_examples=2000, derandomize=False, deadline=None, print_blob=True)
 settings.load_profile("fuzz" if os.environ.get("SUBTERFUGE_FUZZ") else "repeatable")
 
