@@ -1,0 +1,109 @@
+"""The scorecard: what an audit comes to, in a word, in one line, in sentences, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from subterfuge.campaign._scorecard_bars import Bar, bars, check_bars
+from subterfuge.campaign._scorecard_words import line_of, next_of, said, sentences_of
+from subterfuge.campaign.figures import Figures, Searched
+from subterfuge.campaign.rows import Audit
+
+__all__ = ["VERDICTS", "Bar", "Scorecard", "bars", "check_bars", "scorecard_of"]
+
+FOOLED_DB = 40.0
+"""Above this a change is a hundredth of the sound or less in amplitude: in music it is at or under what one hears."""
+ROBUST_DB = 20.0
+"""A change this far below the sound is a tenth of it, and plainly heard: who must go further disturbs, and fools
+nobody who listens."""
+SMALL_MOS = 4.5
+"""Zimtohrli's score from which a change is near no difference (5); at 4 one hears it, and it does not annoy."""
+MOST = 0.5
+"""Of the clips that are right as they come: more than this part turned, and most are."""
+VERDICTS = {
+    "incomplete": "jobs failed or are left, or nothing was attacked: what is missing might say otherwise",
+    "fooled": "most clips turn below the masking threshold, or at a median SNR needed above 40 dB with an opinion "
+    "score near no difference: proven on the files, whatever doubts there are",
+    "doubtful": "it was not fooled, and something says that its gradients are hidden: it may be weaker than it looks",
+    "robust": "most clips that are right as they come stand at 20 dB SNR and below the masking threshold, by every "
+    "search that was asked",
+    "weak": "neither: a change that can be heard turns most clips, and need not be a tenth of the sound",
+}
+"""Every word that a verdict can be, in the order in which they are tried, and what it says."""
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """What an audit comes to."""
+
+    line: str
+    """For a release note."""
+    verdict: str
+    """A key of `VERDICTS`."""
+    sentences: tuple[str, ...]
+    """What was found."""
+    next: tuple[str, ...]
+    """What to do next."""
+
+    def json(self) -> dict[str, Any]:
+        """Give everything as plain JSON values."""
+        told = asdict(self)
+        return told | {"says": VERDICTS[self.verdict]} | {key: list(told[key]) for key in ("sentences", "next")}
+
+
+def scorecard_of(audit: Audit, figures: Figures) -> Scorecard:
+    """Say what an audit comes to.
+
+    Args:
+        audit: finished, or as far as it came.
+        figures: of this audit.
+    """
+    verdict, why = _verdict(audit, figures)
+    name = said(audit.setting.get("victim", {}).get("name", "victim"))
+    sentences = (f"{name} is {verdict}: {why}.", *sentences_of(audit, figures))
+    return Scorecard(line_of(audit, figures), verdict, sentences, tuple(next_of(audit, figures, verdict)))
+
+
+def _verdict(audit: Audit, figures: Figures) -> tuple[str, str]:
+    if not audit.complete:
+        return "incomplete", f"{figures.done} of {figures.jobs} jobs are done"
+    if not any(one.asked for one in figures.searches):
+        return "incomplete", "no search had anything to do"
+    fooled = _fooled(figures)
+    if fooled:
+        return "fooled", fooled
+    hiding = [said(one.get("sign", "?")) for one in audit.doubts if one.get("hides")]
+    if hiding:
+        return "doubtful", f"its gradients may be hidden, or the search is too weak ({', '.join(hiding)})"
+    return _stands(figures)
+
+
+def _fooled(figures: Figures) -> str:
+    below = figures.robust_at(None)
+    if below is not None and below.right and below.stands < (1 - MOST) * below.right:
+        turned = below.right - below.stands
+        return f"{turned} of {below.right} clips that it was right about turn below the masking threshold"
+    quiet = [one for one in figures.searches if not one.limit and _quiet(one)]
+    if quiet:
+        best = max(quiet, key=lambda one: one.snr_db.value or 0.0)
+        score = "" if best.mos.value is None else f", opinion score {best.mos.value:.2f} of 5"
+        return f"the search {best.probe} needs a change of {best.snr_db.value:.1f} dB SNR only (median{score})"
+    return ""
+
+
+def _quiet(one: Searched) -> bool:
+    loud = one.snr_db.value is None or one.snr_db.value <= FOOLED_DB
+    return not loud and (one.mos.value is None or one.mos.value >= SMALL_MOS)
+
+
+def _stands(figures: Figures) -> tuple[str, str]:
+    at, below = figures.robust_at(ROBUST_DB), figures.robust_at(None)
+    if at is None or not at.right:
+        return "weak", "none of the attacked clips is answered rightly as it comes"
+    words = f"{at.stands} of {at.right} clips that it was right about stand at {ROBUST_DB:g} dB SNR"
+    if below is None:
+        words += "; below the masking threshold nothing was sought"
+    else:
+        words += f", {below.stands} of {below.right} below the masking threshold"
+    return ("robust" if at.stands >= MOST * at.right else "weak"), words
