@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from operator import index
 
 
 class SubterfugeError(Exception):
@@ -69,6 +70,24 @@ class VictimError(SubterfugeError):
     """The victim died, or answered nonsense."""
 
     exit_code = 4
+
+
+MOST_SEED = 2**32 - 1
+"""The largest seed: numpy's older generators, by which scikit-learn draws, take no larger one."""
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that some generator does not take.
+
+    Raises:
+        InputError: no whole number, or one below 0 or above `MOST_SEED`.
+    """
+    try:
+        fits = 0 <= index(seed) <= MOST_SEED
+    except TypeError:
+        fits = False
+    if not fits:
+        raise InputError(f"seed {seed!r}: a whole number from 0 to {MOST_SEED} was expected")
 
 
 def nearest(word: str, known: Iterable[str], *, most: int = 3) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from subterfuge.errors import InputError
+from subterfuge.errors import InputError, check_seed
 from subterfuge.training.examples import Dataset
 
 
@@ -42,8 +42,10 @@ def draw_cases(data: Dataset, labels: Sequence[str], clips: int, targets: int = 
         seed: of the draw.
 
     Raises:
-        InputError: no clip has a label that the victim knows, or there are fewer other labels than targets.
+        InputError: no clip has a label that the victim knows, there are fewer other labels than targets, or a number
+            makes no sense.
     """
+    check_seed(seed)
     if not 1 <= targets < len(labels):
         raise InputError(f"{targets} targets a clip: from 1 to {len(labels) - 1} were expected, one less than labels")
     if clips < 1:

@@ -32,6 +32,7 @@ from subterfuge.cli.options import (
     device_option,
     examples,
     seconds_option,
+    seed_option,
     set_threads,
     threads_option,
     trust_option,
@@ -114,7 +115,7 @@ def cli() -> None:
 @click.option("--queries", type=int, help="Most clips through the victim that is searched on.")
 @click.option("--gradients", type=int, help="Most backward passes through it.")
 @click.option("--seconds", type=float, help="Most seconds of search; a run that they end is not repeatable.")
-@click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@seed_option()
 @click.option("--out", metavar="FILE|DIR", help="Where the result goes; CLIP-to-TARGET.EXT here by default.")
 @click.option(
     "--control",

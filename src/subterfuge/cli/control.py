@@ -14,6 +14,7 @@ from subterfuge.cli.options import (
     device_option,
     examples,
     seconds_option,
+    seed_option,
     set_threads,
     threads_option,
     trust_option,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--victim", "card", type=PATH, help="The victim's card; the one of the outcome by default.")
 @click.option("--draws", default=100, show_default=True, type=click.IntRange(1), help="Of each kind of noise.")
 @click.option("--queries", type=click.IntRange(5), help="Most sounds to ask about; 3 draws + 2 by default.")
-@click.option("--seed", default=0, show_default=True, help="Of the noise.")
+@seed_option("Of the noise.")
 @click.option("--out", type=PATH, help="A JSON file to write the result to.")
 @click.option("--force", is_flag=True, help="Overwrite it (never what it reads).")
 @device_option

@@ -16,6 +16,7 @@ from subterfuge.cli.options import (
     examples,
     group_option,
     seconds_option,
+    seed_option,
     set_threads,
     threads_option,
     trust_option,
@@ -60,7 +61,7 @@ SHOWN = 5
 @click.option("--out", type=PATH, metavar="DIR", help="A folder for evaluation.json and the pictures.")
 @click.option("--force", is_flag=True, help="Overwrite an earlier evaluation there.")
 @click.option("--fail-under", metavar="SHARE", type=click.FloatRange(0, 1), help="Exit with 1 where fewer are right.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the interval by recordings.")
+@seed_option("Of the interval by recordings.")
 @device_option
 @threads_option
 @trust_option

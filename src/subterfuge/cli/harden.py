@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from subterfuge.cli.options import PATH, as_json, examples, group_option, trust_option
+from subterfuge.cli.options import PATH, as_json, examples, group_option, seed_option, trust_option
 from subterfuge.cli.show import print_json, print_table
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError
@@ -45,7 +45,7 @@ jobs_option = click.option("--jobs", default=1, show_default=True, type=click.In
 @click.option("--beside", multiple=True, type=PATH, help="A further card for the matrix; may be repeated.")
 @click.option("--layout", default="auto", show_default=True, help="Of DATA: irmas, irmas-test, folders, csv, embedded.")
 @group_option
-@click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@seed_option()
 @click.option("--epochs", type=click.IntRange(1), help="Of training a network; by the number of clips without.")
 @click.option("--cache", type=PATH, help="A Parquet file that keeps features from one run to the next.")
 @click.option("--force", is_flag=True, help="Go on in a folder that holds another run.")
@@ -144,7 +144,7 @@ def harden(
 @click.option("--snr", "snr_db", default=30.0, show_default=True, help="How far below the clip the changes are, in dB.")
 @click.option("--layout", default="auto", show_default=True, help="Of DATA: irmas, irmas-test, folders, csv, embedded.")
 @group_option
-@click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@seed_option()
 @jobs_option
 @trust_option
 @as_json

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+from subterfuge.errors import MOST_SEED
+
 LOST = 3
+Command = TypeVar("Command", bound=Callable[..., Any] | click.Command)
 PATH = click.Path(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, on standard output.")
 card_option = click.option("--victim", "card", required=True, type=PATH, help="The victim's card, a TOML file.")
@@ -31,6 +36,13 @@ class Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Give the names in order."""
         return list(self.commands)
+
+
+def seed_option(says: str = "Of everything random.") -> Callable[[Command], Command]:
+    """Give the option --seed, with what it is the seed of."""
+    return click.option(
+        "--seed", default=0, show_default=True, type=click.IntRange(0, MOST_SEED), metavar="N", help=says
+    )
 
 
 def examples(*lines: str) -> str:

@@ -16,6 +16,7 @@ from subterfuge.cli.options import (
     device_option,
     examples,
     seconds_option,
+    seed_option,
     set_threads,
     threads_option,
     trust_option,
@@ -48,7 +49,7 @@ MISSED = 1
     metavar="LIST",
     help="What to survive, as mp3=128,gain=-6,room (see `subterfuge transforms`); a list of 23 by default.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the noise, and of what is drawn.")
+@seed_option("Of the noise, and of what is drawn.")
 @click.option("--fail-under", metavar="SHARE", type=click.FloatRange(0, 1), help="Exit with 1 where less survives.")
 @click.option("--out", type=PATH, help="A JSON file to write the result to.")
 @click.option("--force", is_flag=True, help="Overwrite it (never what is read).")

@@ -16,6 +16,7 @@ from subterfuge.cli.options import (
     device_option,
     examples,
     seconds_option,
+    seed_option,
     set_threads,
     threads_option,
     trust_option,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 @click.option("-o", "knobs", multiple=True, metavar="KNOB=VALUE", help="A knob of the attack; may be repeated.")
 @click.option("--queries", type=int, help="Most clips through the victim that is searched on; a black box's: 5000.")
 @click.option("--gradients", type=int, help="Most backward passes through it.")
-@click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@seed_option()
 @click.option("--out", metavar="FILE|DIR", help="Where the sound goes; noise-to-TARGET.wav here by default.")
 @click.option("--force", is_flag=True, help="Overwrite an existing result (never a clip).")
 @device_option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from subterfuge.cli.options import PATH, as_json, examples, group_option, set_threads, threads_option
+from subterfuge.cli.options import PATH, as_json, examples, group_option, seed_option, set_threads, threads_option
 from subterfuge.cli.show import print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     "--augment", default="", metavar="LIST", help="What becomes of sounds in training, as noise or noise-study."
 )
 @click.option("--epochs", type=click.IntRange(1), help="How often a network hears each sound (cnn).")
-@click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@seed_option()
 @click.option(
     "--out", default=".", type=PATH, help="The folder for the model, its card and its record; here by default."
 )

@@ -17,6 +17,7 @@ from subterfuge.cli.options import (
     device_option,
     examples,
     seconds_option,
+    seed_option,
     set_threads,
     threads_option,
     trust_option,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 @click.option("--starts", default=5, show_default=True, type=click.IntRange(0), help="Moments to begin at, in judging.")
 @click.option("--draws", default=5, show_default=True, type=click.IntRange(0), help="Of each noise on each clip.")
 @click.option("--on", "elsewhere", type=PATH, help="The card of a victim to learn on; that of --victim judges.")
-@click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@seed_option()
 @click.option("--out", metavar="FILE|DIR", help="Where the sound goes; universal-to-TARGET.wav here by default.")
 @click.option("--keep", metavar="DIR", type=PATH, help="A folder for the judged files.")
 @click.option("--force", is_flag=True, help="Overwrite existing results (never a clip).")

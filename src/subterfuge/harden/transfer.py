@@ -24,7 +24,7 @@ from subterfuge.audio import Clip
 from subterfuge.campaign.cases import Case
 from subterfuge.campaign.effort import has_slope
 from subterfuge.campaign.pool import each, victim_of
-from subterfuge.errors import ClipError, InputError
+from subterfuge.errors import ClipError, InputError, check_seed
 from subterfuge.oracle import BudgetSpent, Oracle, dice
 from subterfuge.threat import Budget, LeastSNR, Targeted, Threat
 from subterfuge.victim import Gives, Victim
@@ -92,8 +92,9 @@ def matrix(
         progress: told how many searches of how many are done.
 
     Raises:
-        InputError: the victims have different labels, or no clip can be read.
+        InputError: the victims have different labels, no clip can be read, or the seed makes no sense.
     """
+    check_seed(seed)
     victims = [victim_of(card, trust_pickle) for card in cards]
     for one in victims[1:]:
         if set(one.labels) != set(victims[0].labels):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from subterfuge.errors import InputError
+from subterfuge.errors import InputError, check_seed
 from subterfuge.training._cnn_net import MelNet
 from subterfuge.training._cnn_sounds import Sounds, blanked, mixed, piece
 from subterfuge.training.examples import Dataset
@@ -146,6 +146,7 @@ def train_cnn(
             or not enough memory for a single clip.
         TransformError: an unknown transform.
     """
+    check_seed(seed)
     if batch < 1 or (epochs is not None and epochs < 1) or not 0 <= adversarial_share <= 1:
         raise InputError(
             f"batch = {batch}, epochs = {epochs}, adversarial_share = {adversarial_share:g}: a batch and a number of "

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from subterfuge.errors import InputError, nearest
+from subterfuge.errors import InputError, check_seed, nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,10 +74,12 @@ def fit(
         progress: told how many fits are done, and how many there are.
 
     Raises:
-        InputError: an unknown family, fewer than two classes, or too few recordings of a class for folds.
+        InputError: an unknown family, a seed below 0 or too large, fewer than two classes, or too few recordings of a
+            class for folds.
     """
     if family not in FAMILIES:
         raise InputError(f"the model {family!r} is not known; {nearest(family, FAMILIES)}")
+    check_seed(seed)
     if tune < 0:
         raise InputError(f"tune = {tune}; expected is 0 for no search, or how many settings it tries")
     kind, labels = FAMILIES[family], sorted(set(table.y.tolist()))

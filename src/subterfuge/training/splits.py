@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from subterfuge.errors import InputError, nearest
+from subterfuge.errors import InputError, check_seed, nearest
 
 By = Literal["recording", "random"]
 WAYS = ("recording", "random")
@@ -114,8 +114,7 @@ def _rows(
     """Give the labels, what each row belongs to (n,), and how many rows belong to each."""
     if by not in WAYS:
         raise InputError(f"a split by '{by}' is not known; {nearest(by, WAYS)}")
-    if seed < 0:
-        raise InputError(f"seed {seed}: a whole number from 0 was expected")
+    check_seed(seed)
     y, recordings = np.asarray(labels, dtype=np.str_), np.asarray(groups, dtype=np.str_)
     if y.ndim != 1 or y.shape != recordings.shape or not len(y):
         raise InputError(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from subterfuge.audio.reading import check_rate
 from subterfuge.dsp.recipes import RECIPES
-from subterfuge.errors import InputError, nearest
+from subterfuge.errors import InputError, check_seed, nearest
 from subterfuge.training._tables_cache import FeatureCache
 from subterfuge.training._tables_pool import heard_by
 from subterfuge.training._tables_setup import Setup
@@ -107,8 +107,7 @@ def feature_table(
     check_rate(sample_rate, "the table")
     if jobs < 0:
         raise InputError(f"{jobs} jobs: a number of processes, or 0 for one a core, was expected")
-    if seed < 0:
-        raise InputError(f"seed {seed}: a whole number from 0 was expected")
+    check_seed(seed)
     if not data.examples:
         raise InputError(f"the set {data.name} has no sounds{_why(data.skipped)}")
     setup = Setup.of(recipe, sample_rate, through, augment, seed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from subterfuge.errors import InputError, nearest
+from subterfuge.errors import InputError, check_seed, nearest
 from subterfuge.training._train_learn import NETWORK_RATE, RATE, RECIPE, Learned, Progress, on_features, on_sounds
 from subterfuge.training._train_record import SAID, about, record_of
 from subterfuge.training._train_score import Score
@@ -85,7 +85,7 @@ def train(
         InputError: a set, a number or a combination that makes no sense.
         OutputError: something is there (and not `force`), or cannot be written.
     """
-    _check(where, model, by=by, tune=tune, through=through, augment=augment, cache=cache, epochs=epochs)
+    _check(where, model, by=by, tune=tune, through=through, augment=augment, cache=cache, epochs=epochs, seed=seed)
     network, through = model == NETWORK, _written_out(through)
     places = Places.of(Path(out), name or model, network=network, through=through)
     places.check(force)
@@ -143,6 +143,7 @@ def _check(where: str | Path, model: str, **asked: Any) -> None:
         InputError: an unknown model or split, or things that do not go together.
         TransformError: an unknown transform.
     """
+    check_seed(asked["seed"])
     if model not in MODELS:
         raise InputError(f"the model {model!r} is not known; {nearest(model, MODELS)}")
     if asked["by"] not in (*SAID, "both"):
