@@ -168,8 +168,8 @@ def _robust(figures: Figures) -> list[str]:
     of = at[0].accuracy.of
     stand = ", ".join(f"{one.stands} at {one.snr_db:g} dB" for one in at)
     told = [
-        f"Of {of} attacked clip{_s(of)} {at[0].right} {'is' if at[0].right == 1 else 'are'} right as they come; so many "
-        f"stay right: {stand} SNR."
+        f"Of {of} attacked clip{_s(of)} {at[0].right} {'is' if at[0].right == 1 else 'are'} right as they come; so "
+        f"many stay right: {stand} SNR."
     ]
     below = figures.robust_at(None)
     if below is not None:
