@@ -96,7 +96,11 @@ def tried(
         | {"file": f"sounds/{probe}/{name}" if won else None}
         | about
     )
-    passed = None if survival is None else {"trials": list(survival)}
+    telling = [each for each in survival or () if each["why_not"] is None and not each["alone"]]
+    through = sum(bool(each["reached"]) for each in telling)
+    passed = None if survival is None else {"trials": list(survival), "survived": through, "telling": len(telling)}
+    if passed is not None:
+        passed["share"] = through / len(telling) if telling else None
     chances = dict.fromkeys(LABELS, 1 / len(LABELS))
     result = {"outcome": record, "probabilities_before": chances, "probabilities": chances, "survival": passed}
     return Row(job, f"{probe}/{name}/{target}", "done", result, seconds=about.get("seconds", 2.0))
