@@ -104,6 +104,47 @@ def test_clips_that_the_training_may_have_heard_are_told(bands: Path, sounds: Pa
     assert "6 of 12 clips are of recordings that the training did not hold out" in " ".join(said.err.split())
 
 
+@pytest.mark.parametrize(
+    ("about", "says"),
+    [
+        ("hash", "held out, and this is the set that it learned from (moved): the figure is of what it learned"),
+        ("name", "held out, and this is the set that it learned from ("),
+        ("other", "held out: if they are of the set that it learned from (others), the figure is of what it learned"),
+        ("nothing", "held out: if they are of the set that it learned from, the figure is of what it learned"),
+    ],
+)
+def test_an_accuracy_on_what_was_learned_is_never_told_without_a_word(
+    bands: Path, sounds: Path, about: str, says: str
+) -> None:
+    from subterfuge.training.datasets import read_dataset
+
+    data = read_dataset(sounds)
+    known = {
+        "hash": {"name": "moved", "names_sha256": data.names_sha256},
+        "name": {"name": data.name, "names_sha256": "0"},
+        "other": {"name": "others", "names_sha256": "0"},
+        "nothing": {},
+    }
+    record = {"held_out": []} | ({"data": known[about]} if known[about] else {})
+    bands.with_name("bands.training.json").write_text(json.dumps(record))
+    said = run("evaluate", bands, sounds)
+    assert said.code == 0
+    assert f"none of the 12 clips is of a recording that the training {says}" in " ".join(said.err.split())
+
+
+def test_the_hash_of_a_set_goes_by_its_names_and_is_that_of_the_record(tmp_path: Path, sounds: Path) -> None:
+    from subterfuge.training.datasets import read_dataset
+
+    before = read_dataset(sounds).names_sha256
+    moved = sounds.rename(tmp_path / "moved")
+    assert read_dataset(moved).names_sha256 == before
+    assert run("train", moved, "--model", "tree", "--out", tmp_path / "models").code == 0
+    record = json.loads((tmp_path / "models" / "tree.training.json").read_text(encoding="utf-8"))
+    assert record["data"]["names_sha256"] == before
+    (moved / "low" / "[low]0001__1.wav").rename(moved / "low" / "[low]0007__1.wav")
+    assert read_dataset(moved).names_sha256 != before
+
+
 def test_labels_that_do_not_match_the_card_are_named(bands: Path, sounds: Path) -> None:
     (sounds / "high").rename(sounds / "hihg")
     said = run("evaluate", bands, sounds)

@@ -118,7 +118,7 @@ def evaluate(
 def _asked(data: Dataset, card: Path, record: Path | None, only: bool) -> tuple[Dataset, list[str]]:
     """Give what to ask about, and what one must know of it."""
     from subterfuge.errors import InputError
-    from subterfuge.training.held_out import ENDING, only_held_out, read_held_out, record_beside
+    from subterfuge.training.held_out import ENDING, learned_set, only_held_out, read_held_out, record_beside
 
     place = record or record_beside(card)
     if place is None:
@@ -137,6 +137,12 @@ def _asked(data: Dataset, card: Path, record: Path | None, only: bool) -> tuple[
             f"{len(data) - inside} of {len(data)} clips are of recordings that the training did not hold out, and "
             "which it may have learned by heart: --only-held-out leaves them out"
         ]
+    if not inside:
+        name, same = learned_set(place, data)
+        told = f"none of the {len(data)} clips is of a recording that the training held out"
+        learned = f"the set that it learned from{f' ({name})' if name else ''}"
+        told += f", and this is {learned}:" if same else f": if they are of {learned},"
+        return data, [f"{told} the figure is of what it learned by heart"]
     return data, []
 
 
@@ -160,7 +166,7 @@ def _write(found: Evaluation, out: Path) -> None:
 
     pictures = draw(found)
     text = json.dumps(found.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    for name, content in {**pictures, RECORD: text.encode()}.items():
+    for name, content in {**pictures, RECORD: text.encode(errors="backslashreplace")}.items():
         put(content, out / name, check=lambda _: None)
     for name in set(NAMES) - set(pictures):
         (out / name).unlink(missing_ok=True)

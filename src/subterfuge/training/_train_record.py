@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +12,7 @@ import numpy as np
 
 from subterfuge.training._train_learn import NETWORK_RATE, RATE, RECIPE, Learned
 from subterfuge.training._train_score import Score
-from subterfuge.training.examples import Dataset
+from subterfuge.training.examples import Dataset, names_sha256
 from subterfuge.training.families import FAMILIES, By, Fitted
 from subterfuge.training.tables import Table
 
@@ -72,19 +71,18 @@ def record_of(
 def _data_record(data: Dataset | Table, skipped: Sequence[str]) -> dict[str, Any]:
     if isinstance(data, Table):
         name, labels, groups, left_out = "embedded", data.y.tolist(), data.groups.tolist(), list(data.skipped)
-        names = data.names.tolist()
+        content = names_sha256(zip(labels, groups, data.names.tolist(), strict=True))
     else:
         name, left_out = data.name, [*data.skipped, *skipped]
         labels, groups = [one.label for one in data.examples], [one.group for one in data.examples]
-        names = [f"{one.label}/{one.path.name}" for one in data.examples]
+        content = data.names_sha256
     classes, counts = np.unique(labels, return_counts=True)
-    content = "\n".join(f"{label}\t{group}\t{one}" for label, group, one in zip(labels, groups, names, strict=True))
     return {
         "name": name,
         "sounds": len(labels),
         "recordings": len(set(groups)),
         "classes": dict(zip(classes.tolist(), counts.tolist(), strict=True)),
-        "names_sha256": hashlib.sha256(content.encode()).hexdigest(),
+        "names_sha256": content,
         "skipped": left_out,
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,6 +51,16 @@ class Dataset:
         """How many recordings each class has."""
         return dict(Counter(label for label, _ in sorted({(one.label, one.group) for one in self.examples})))
 
+    @property
+    def names_sha256(self) -> str:
+        """What tells this set from others, wherever it lies: a hash of its classes, recordings and file names."""
+        return names_sha256((one.label, one.group, f"{one.label}/{one.path.name}") for one in self.examples)
+
     def only(self, places: list[int]) -> Dataset:
         """Give the same set with only the examples at some places."""
         return replace(self, examples=tuple(self.examples[place] for place in places))
+
+
+def names_sha256(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Give the hash of the label, the recording and the name of each of several sounds, in their order."""
+    return hashlib.sha256("\n".join("\t".join(row) for row in rows).encode(errors="backslashreplace")).hexdigest()

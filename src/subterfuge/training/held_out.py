@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from subterfuge.errors import InputError
 from subterfuge.training.examples import Dataset
@@ -23,12 +24,7 @@ def read_held_out(record: Path) -> tuple[str, ...]:
     Raises:
         InputError: it is missing, no JSON, or does not say.
     """
-    try:
-        told = json.loads(record.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"there is no record of a training {record}; `subterfuge train` writes NAME{ENDING}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{record} cannot be read as the record of a training: {error}") from None
+    told = _read(record)
     groups = told.get("held_out") if isinstance(told, dict) else None
     if not isinstance(groups, list) or not all(isinstance(one, str) for one in groups):
         raise InputError(
@@ -36,6 +32,24 @@ def read_held_out(record: Path) -> tuple[str, ...]:
             "`subterfuge train` wrote"
         )
     return tuple(groups)
+
+
+def learned_set(record: Path, data: Dataset) -> tuple[str, bool]:
+    """Give what a training's record calls the set that it learned from, and whether that is surely this set.
+
+    It is where classes, recordings and file names are the same, in whichever folder, or where the set has the same name
+    and so lies in the same place. The name is empty where the record has none.
+
+    Raises:
+        InputError: the record is missing, or no JSON.
+    """
+    told = _read(record)
+    about = told.get("data") if isinstance(told, dict) else None
+    if not isinstance(about, dict):
+        return "", False
+    name = about.get("name")
+    name = name if isinstance(name, str) else ""
+    return name, about.get("names_sha256") == data.names_sha256 or name == data.name
 
 
 def only_held_out(data: Dataset, groups: tuple[str, ...]) -> Dataset:
@@ -52,3 +66,12 @@ def only_held_out(data: Dataset, groups: tuple[str, ...]) -> Dataset:
             "that the victim was trained on, or evaluate on all of this one (without --only-held-out)"
         )
     return data.only(places)
+
+
+def _read(record: Path) -> Any:
+    try:
+        return json.loads(record.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no record of a training {record}; `subterfuge train` writes NAME{ENDING}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{record} cannot be read as the record of a training: {error}") from None
