@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
-from tests.world import run
+from tests.harden.kit import sounds
+from tests.world import card, run
 
+from subterfuge.training.families import fit
+from subterfuge.training.saving import Places, save
+from subterfuge.training.tables import embedded_table
 from subterfuge.victims import load_victim
 
 
@@ -67,3 +73,33 @@ def test_a_class_with_one_recording_is_told_with_the_way_out(tmp_path: Path) -> 
     assert said.code == 2
     assert "class 'b' has 1 recording" in said.err
     assert "--split random" in said.err
+
+
+def odd_name(folder: Path) -> None:
+    """Put a sound into a class whose name is no UTF-8."""
+    if sys.platform in ("darwin", "win32"):
+        pytest.skip("this system has no names that are no Unicode")
+    with open(os.fsencode(folder) + b"/[cel][x]90\xff18__1.wav", "wb") as file:
+        file.write(b"RIFF")
+
+
+def test_a_name_that_is_no_unicode_is_left_out_told_and_recorded(tmp_path: Path) -> None:
+    folder = sounds(tmp_path / "sounds", recordings=3, excerpts=1)
+    odd_name(folder / "low")
+    one = f"{folder / 'low'}/[cel][x]90\\xff18__1.wav: its name is no Unicode; rename it."
+    said = run("train", folder, "--model", "tree", "--out", tmp_path, "--json")
+    assert (said.code, json.loads(said.out)["data"]["skipped"]) == (0, [one])
+    said = run("evaluate", card(tmp_path / "cards"), folder, "--json")
+    assert (said.code, json.loads(said.out)["skipped"]) == (0, [one])
+    assert f"left out: {one}" in " ".join(run("evaluate", card(tmp_path / "cards"), folder).out.split())
+    assert r"90\\xff18" in (tmp_path / "tree.training.json").read_text(encoding="utf-8")
+
+
+def test_a_record_that_cannot_be_written_leaves_no_model_without_a_card(tmp_path: Path) -> None:
+    fitted = fit("tree", embedded_table())
+    with pytest.raises(ValueError, match="JSON"):
+        save(fitted, Places.of(tmp_path / "out", "tree"), sample_rate=44100, record={"score": float("nan")})
+    assert not (tmp_path / "out").exists()
+    record = {"note": "a lone \udcff"}
+    save(fitted, Places.of(tmp_path / "out", "tree"), sample_rate=44100, record=record)
+    assert json.loads((tmp_path / "out" / "tree.training.json").read_text(encoding="utf-8"))["note"] == record["note"]

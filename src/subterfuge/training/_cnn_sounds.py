@@ -12,6 +12,7 @@ from torch import Tensor
 
 from subterfuge.audio import Clip
 from subterfuge.errors import ClipError, TransformError
+from subterfuge.training._datasets_walk import shown
 from subterfuge.training.augment import Wave, augmented, parse_augments
 from subterfuge.training.examples import Dataset
 from subterfuge.transforms import Transform, parse_transforms
@@ -72,7 +73,7 @@ class Sounds:
                 die = torch.Generator().manual_seed(((seed << 24) + place) % (1 << 62))
                 wave = _passed(torch.from_numpy(mono), transforms, sample_rate, die)
             except (ClipError, TransformError) as error:
-                skipped.append(f"{error}" if str(example.path) in str(error) else f"{example.path}: {error}")
+                skipped.append(shown(f"{error}" if str(example.path) in str(error) else f"{example.path}: {error}"))
             else:
                 waves.append(torch.from_numpy(mono) if variants else wave)
                 classes.append(labels.index(example.label) if example.label in labels else -1)

@@ -60,7 +60,20 @@ def look(folder: Path) -> Found:
             skipped.append(f"{folder / place}: an empty file.")
         else:
             sounds.append(place)
-    return Found(folder, tuple(sorted(sounds, key=_order)), frozenset(others), _folders(folder), tuple(skipped))
+    told = tuple(map(shown, skipped))
+    return Found(folder, tuple(sorted(sounds, key=_order)), frozenset(others), _folders(folder), told)
+
+
+def shown(text: str) -> str:
+    r"""Give a text that can be printed and written in UTF-8: bytes of a name that are no Unicode become numbers.
+
+    >>> print(shown("90\udcff18__1.wav"), shown("häl.wav"))
+    90\xff18__1.wav häl.wav
+    """
+    try:
+        return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # half a character, as names on Windows may hold
+        return text.encode(errors="backslashreplace").decode()
 
 
 def recording_of(place: str) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from subterfuge.audio import Clip
 from subterfuge.errors import ClipError, InputError, TransformError, VictimError
+from subterfuge.training._datasets_walk import shown
 from subterfuge.training.examples import Dataset
 from subterfuge.victim import Victim
 
@@ -127,4 +128,4 @@ def _stacked(rows: Sequence[Any]) -> NDArray[np.float64] | None:
 
 
 def _named(error: Exception, path: str) -> str:
-    return str(error) if path in str(error) else f"{path}: {error}"
+    return shown(str(error) if path in str(error) else f"{path}: {error}")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from subterfuge.errors import InputError, nearest
 from subterfuge.training import _datasets_irmas as irmas
 from subterfuge.training._datasets_csv import read_csv
-from subterfuge.training._datasets_walk import SOUNDS, Found, look, recording_of
+from subterfuge.training._datasets_walk import SOUNDS, Found, look, recording_of, shown
 from subterfuge.training.demo_data import embedded_clips
 from subterfuge.training.examples import Dataset, Example
 
@@ -65,7 +65,8 @@ def read_dataset(where: str | Path, *, layout: str = "auto", group: str | None =
         raise InputError(_nothing(where, layout, skipped))
     if group is not None:
         examples = _regrouped(examples, home, group)
-    return Dataset(f"{where} ({LAYOUTS[layout].partition(':')[0]})", tuple(examples), tuple(skipped))
+    name = shown(f"{where} ({LAYOUTS[layout].partition(':')[0]})")
+    return Dataset(name, tuple(examples), tuple(map(shown, skipped)))
 
 
 def check_labels_match(data: Dataset, labels: Sequence[str], *, all_needed: bool = False) -> None:

@@ -98,26 +98,20 @@ def save(
     network = places.model.suffix == ".safetensors"
     raw = _weights(trained) if network else steady_skops(trained.estimator)  # type: ignore[union-attr]
     told = {"schema": RECORD_SCHEMA, "card": places.card.name, "model_file": places.model.name, **(record or {})}
-    put(raw, places.model, check=lambda _: None)
-    put(
-        (json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
-        places.record,
-        check=lambda _: None,
-    )
+    said = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    files = {places.model: raw, places.record: said.encode(errors="backslashreplace")}
     inner = places.bare or places.card
     lines = ["schema = 1", *_reaches(trained, places, recipe, network, inner), f"sample_rate = {sample_rate}"]
     lines.append(f"labels = {_toml(list(trained.labels))}")
     if through and places.bare is None:
         lines.append('preprocess = "noisereduce"')
-    put(
-        _text(about if inner == places.card else [*about, "Without what it hears through."], lines),
-        inner,
-        check=lambda _: None,
-    )
+    files[inner] = _text(about if inner == places.card else [*about, "Without what it hears through."], lines)
     if places.bare is not None:
         lines = ["schema = 1", 'kind = "through"', f"name = {_toml(_name(places.card))}"]
         lines += [f"victim = {_toml(places.bare.name)}", f"through = {_toml(through)}", f"sample_rate = {sample_rate}"]
-        put(_text(about, lines), places.card, check=lambda _: None)
+        files[places.card] = _text(about, lines)
+    for path, content in files.items():  # all of it is there before the first is written: no model without its card
+        put(content, path, check=lambda _: None)
     return places.card
 
 

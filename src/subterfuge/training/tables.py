@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from subterfuge.audio.reading import check_rate
 from subterfuge.dsp.recipes import RECIPES
 from subterfuge.errors import InputError, check_seed, nearest
+from subterfuge.training._datasets_walk import shown
 from subterfuge.training._tables_cache import FeatureCache
 from subterfuge.training._tables_pool import heard_by
 from subterfuge.training._tables_setup import Setup
@@ -136,7 +137,7 @@ def feature_table(
     finally:  # an interrupt too loses nothing
         if store is not None and new:
             store.add(new)
-    skipped = tuple(f"{data.examples[place].path}: {bad[place]}" for place in sorted(bad))
+    skipped = tuple(shown(f"{data.examples[place].path}: {bad[place]}") for place in sorted(bad))
     if not found:
         raise InputError(f"none of the {total} sounds of {data.name} can be used{_why(skipped)}")
     return _table(data, found, setup, skipped)
