@@ -32,7 +32,7 @@ def pictures(before: Samples, after: Samples, rate: int) -> dict[str, Any]:
         ``threshold`` (bytes, a dB each above `FLOOR_DB`), ``above`` (bytes, 255 for all): each row's differences from
         column to column modulo 256, lowest row first, deflated, in base64.
     """
-    first, second = (torch.from_numpy(np.ascontiguousarray(one, dtype=np.float32)) for one in (before, after))
+    first, second = (torch.from_numpy(np.array(one, dtype=np.float32)) for one in (before, after))
     change = torch.from_numpy(np.asarray(after, dtype=np.float64) - before)
     powers = [cells(one, rate).abs().square().numpy() for one in (first, second)]
     changed = cells(change, rate).abs().square().numpy()

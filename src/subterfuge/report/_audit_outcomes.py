@@ -1,0 +1,121 @@
+"""An audit put together from outcomes that single attacks left, so that they have a page too."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from subterfuge.campaign.rows import Audit, Job, Row
+from subterfuge.driver.controls_case import ENDING, read_record
+from subterfuge.errors import InputError
+
+LEDGER = "audit.ledger"
+"""What an audit's folder holds."""
+
+
+def audit_of(paths: Sequence[str | Path], progress: Callable[[int, int], None] = lambda done, total: None) -> Audit:
+    """Read what a page is to be made of: one ledger, or the folder of one, or any number of outcomes.
+
+    Args:
+        paths: a ledger; a folder with one, or with outcomes; outcomes, or the sounds that they stand beside.
+        progress: called with how many outcomes are read, and of how many.
+
+    Raises:
+        InputError: there is nothing there, an outcome is none or is given twice, or a ledger is not given alone.
+        ClipError: as `InputError`, of what is no outcome.
+    """
+    given = [Path(path) for path in paths]
+    ledgers = [path / LEDGER if path.is_dir() else path for path in given if _is_ledger(path)]
+    if ledgers:
+        if len(given) > 1:
+            raise InputError(f"{ledgers[0]} is a ledger, and {len(given)} paths were given; give a ledger alone")
+        from subterfuge.campaign.ledger import Ledger
+
+        return Ledger.read(ledgers[0])
+    found: list[Path] = []
+    for path in given:
+        inside = sorted(path.rglob(f"*{ENDING}")) if path.is_dir() else [path]
+        if not inside:
+            raise InputError(f"{path} is a folder without {LEDGER} and without outcomes (FILE{ENDING}); give another")
+        found += inside
+    return _together(found, progress)
+
+
+def _is_ledger(path: Path) -> bool:
+    return path.suffix == ".ledger" or (path.is_dir() and (path / LEDGER).exists())
+
+
+def _together(paths: Sequence[Path], progress: Callable[[int, int], None]) -> Audit:
+    records: list[tuple[dict[str, Any], Path]] = []
+    seen: dict[Path, Path] = {}
+    for number, path in enumerate(paths):
+        progress(number, len(paths))
+        record, place = read_record(path)
+        if place.resolve() in seen:
+            raise InputError(f"{path} is the same outcome as {seen[place.resolve()]}; give each once")
+        seen[place.resolve()] = path
+        records.append((_placed(record, place), place))
+    if not records:
+        raise InputError("nothing was given; give a ledger, its folder, or outcomes")
+    folder = records[0][1].parent.absolute()
+    kinds: dict[str, dict[str, Any]] = {}
+    rows = []
+    for number, (record, place) in enumerate(records):
+        kind = _kind(record)
+        kinds.setdefault(kind["name"], kind)
+        clip = record["clip"]
+        target = record["target"] if record["goal"] != "untargeted" else None
+        named = str(clip.get("name") or place.name.removesuffix(ENDING))
+        sha256 = str(clip.get("sha256") or hashlib.sha256(named.encode()).hexdigest())
+        job = Job(number, kind["name"], named, str(clip.get("path") or ""), sha256, clip.get("label"), (), target)
+        rows.append(Row(job, f"{number:024d}", "done", {"outcome": record}, None, float(record.get("seconds") or 0.0)))
+    setting = {
+        "data": f"{len(records)} outcome{'s' if len(records) > 1 else ''}",
+        "clips": len({row.job.sha256 for row in rows}),
+        "searches": list(kinds.values()),
+        "victim": _victim([record for record, _ in records]),
+    }
+    return Audit(setting, _told_apart(rows), folder=folder)
+
+
+def _placed(record: dict[str, Any], place: Path) -> dict[str, Any]:
+    """Say where the changed file is: beside its record, else where the record says."""
+    if record["file"] is None:
+        return record
+    beside = place.with_name(place.name.removesuffix(ENDING))
+    there = beside if beside.is_file() else Path(record["file"])
+    return record | {"file": str(there.absolute())}
+
+
+def _kind(record: dict[str, Any]) -> dict[str, Any]:
+    """Describe the search of a record; it is called by its attack, and by its goal and limit where it has any."""
+    attack, goal = str(record.get("attack") or "attack"), str(record["goal"])
+    limit = "" if record.get("limit") in (None, "none") else str(record["limit"])
+    name = " ".join(filter(None, [attack, goal if goal != "targeted" else "", limit]))
+    queries = (record.get("budget") or {}).get("queries")
+    return {"name": name, "says": goal, "attack": attack, "goal": goal, "limit": limit, "queries": queries}
+
+
+def _victim(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    victims = {str(one["victim"].get("fingerprint")): one["victim"] for one in records}
+    names = list(dict.fromkeys(str(one.get("name")) for one in victims.values()))
+    labels = dict.fromkeys(str(label) for one in victims.values() for label in one.get("labels") or ())
+    same = next(iter(victims.values())) if len(victims) == 1 else {}
+    return {**same, "name": ", ".join(names), "labels": list(labels)}
+
+
+def _told_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Give clips of one name, but of other content, names that tell them apart."""
+    from dataclasses import replace
+
+    owners: dict[str, set[str]] = {}
+    for row in rows:
+        owners.setdefault(row.job.name, set()).add(row.job.sha256)
+    return tuple(
+        replace(row, job=replace(row.job, name=f"{row.job.name} ({row.job.sha256[:6]})"))
+        if len(owners[row.job.name]) > 1
+        else row
+        for row in rows
+    )
