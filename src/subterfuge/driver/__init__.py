@@ -73,6 +73,7 @@ def attack(
     progress: Callable[[Oracle], None] | None = None,
     command: str | None = None,
     card: str | Path | None = None,
+    through: Callable[[Victim], Victim] | None = None,
 ) -> Outcome:
     """Change a sound as little as the threat asks for, write it, and prove the change on the written file.
 
@@ -95,6 +96,8 @@ def attack(
         progress: called with the oracle a few times a second.
         command: how a user can repeat this, for the record.
         card: the victim's card, for the record.
+        through: gives what stands between the search and what is searched on, and answers for it: `driver.together`
+            joins there what several searches ask. No part of the record.
 
     Returns:
         The outcome, which is also written beside the sound where the attack won.
@@ -147,7 +150,10 @@ def attack(
         others = others_of(starts, victim, clean, target, notes.append)
     elif starts:
         notes.append(f"the attack {name_of(method)} begins at the clip: the sounds to start from were not used")
-    search = Search(clip, victim, threat, method, clean, focus, seed, progress, on=on, others=others, robust=toughened)
+    asked = searched if through is None else through(searched)
+    search = Search(
+        clip, victim, threat, method, clean, focus, seed, progress, on=asked, others=others, robust=toughened
+    )
     with workshop(place) as folder:
         judged: Judged | None
         if already:

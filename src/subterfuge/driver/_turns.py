@@ -7,10 +7,12 @@ of warnings lent to a library, Python's one random generator, a victim's memory 
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
@@ -20,6 +22,13 @@ Made = TypeVar("Made")
 
 class Ended(BaseException):
     """Raised in a call that is to end, at its next question; no error, so that nobody takes it for one."""
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What a call has the caller's thread do."""
+
+    do: Callable[[], object]
 
 
 class Turn(Generic[Made]):
@@ -38,23 +47,35 @@ class Turn(Generic[Made]):
         self.asked: Any = None
         """What it waits for."""
         self._answer: tuple[Any, BaseException | None] = (None, None)
-        self._spent, self._since = 0.0, None
+        self._spent = 0.0
+        self._since: float | None = None
         self._ending = False
         self._inbox: SimpleQueue[None] = SimpleQueue()
         self._outbox: SimpleQueue[None] = SimpleQueue()
         run = contextvars.copy_context().run  # numpy's handling of errors, say, is the caller's
         self._thread = Thread(target=run, args=(self._run, call), daemon=True, name=f"turn {place}")
-        self._since: float | None
         self._thread.start()
 
     def go(self) -> bool:
-        """Let it run until it asks or ends; say whether it asks."""
-        self._since = time.monotonic()
-        self._inbox.put(None)
-        self._outbox.get()
-        self._spent += time.monotonic() - self._since
-        self._since = None
-        return not self.over
+        """Let it run until it asks or ends; say whether it asks. What it tells is done on the way."""
+        while True:
+            self._since = time.monotonic()
+            self._inbox.put(None)
+            self._outbox.get()
+            self._spent += time.monotonic() - self._since
+            self._since = None
+            if not isinstance(self.asked, Telling):
+                return not self.over
+            self.asked.do()
+            self.answer()
+
+    def tell(self, do: Callable[[], object]) -> None:
+        """Be called in its thread: have the caller's thread do something, and go on.
+
+        Raises:
+            Ended: it is to end.
+        """
+        self.ask(Telling(do))
 
     def answer(self, answer: Any = None, error: BaseException | None = None) -> None:
         """Lay down what its question gives, or raises, when it runs again."""
@@ -95,10 +116,15 @@ class Turn(Generic[Made]):
 
     def end(self) -> None:
         """Have it end at its next question, wherever it is now, and wait until it has. Again is no harm."""
+        self.leave()
+        while not self.over:  # again and again, for an interrupt may have taken the message with it
+            with contextlib.suppress(Empty):
+                self._outbox.get(timeout=0.1)
+
+    def leave(self) -> None:
+        """Have it end at its next question, and do not wait for that."""
         self._ending = True
         self._inbox.put(None)
-        while not self.over:  # asked again and again, for an interrupt may have taken a message out
-            with_patience(self._outbox)
 
     def _run(self, call: Callable[[Turn[Made]], Made]) -> None:
         self._inbox.get()
@@ -110,14 +136,6 @@ class Turn(Generic[Made]):
         finally:
             self.over = True
             self._outbox.put(None)
-
-
-def with_patience(box: SimpleQueue[None]) -> None:
-    """Wait for a message, a tenth of a second at most."""
-    try:
-        box.get(timeout=0.1)
-    except Empty:
-        return
 
 
 def in_turns(
@@ -148,5 +166,10 @@ def in_turns(
             if living and (len(living) == most or not waiting) and all(turn.asked is not None for turn in living):
                 answer(living)
     finally:
-        for turn in living:
-            turn.end()
+        try:
+            for turn in living:
+                turn.end()
+        except BaseException:  # a second interrupt waits for nobody
+            for turn in living:
+                turn.leave()
+            raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +97,7 @@ class Search:
             labels_only=self.labels_only,
             others=others,
             progress=progress,
+            clock=getattr(self.on, "search_clock", time.monotonic),
         )
         self.seen: tuple[Oracle, Tensor] = (self.oracle, clean)
         self.weighs = by_ear and not getattr(method, "keeps_to_waves", False)
