@@ -187,3 +187,35 @@ def test_a_class_of_two_recordings_gets_two_folds() -> None:
     rows = table()
     few = rows.at(np.flatnonzero((rows.y != "class 1") | np.isin(rows.groups, ["1-0", "1-1"])))
     assert len(fit("svc", few, tune=1).search.tried[0].accuracies) == 2  # type: ignore[union-attr]
+
+
+def varied(rows: Table, copies: int = 3) -> Table:
+    """Give the table with variants of each sound behind it, which lie near to it."""
+    die = np.random.default_rng(0)
+    some = rows.at(np.repeat(np.arange(len(rows)), copies))
+    names = [f"{name}.wav" + (f"#{k % copies}" if k % copies else "") for k, name in enumerate(some.names.tolist())]
+    return replace(some, X=some.X + 0.01 * die.normal(size=some.X.shape), names=np.array(names))
+
+
+@pytest.mark.parametrize("by", ["recording", "random"])
+def test_variants_of_one_sound_never_stand_on_both_sides_of_a_fold(by: By) -> None:
+    rows = varied(table(6))
+    parts = families._folds(rows, by, seed=0)
+    assert sorted(np.concatenate([held for _, held in parts]).tolist()) == list(range(len(rows)))
+    for taught, held in parts:
+        assert not set(rows.sounds[taught]) & set(rows.sounds[held])
+        assert set(rows.y[taught]) == set(rows.y)
+
+
+def test_a_class_whose_only_sound_has_variants_has_one_clip_to_learn_from() -> None:
+    rows = table()
+    first = np.flatnonzero(rows.y == "class 1")[0]
+    few = varied(rows.at(np.flatnonzero((rows.y != "class 1") | (np.arange(len(rows)) == first))))
+    with pytest.raises(InputError, match="the class class 1 has 1 clip to learn from"):
+        fit("svc", few, by="random")
+
+
+def test_a_sound_is_named_without_the_number_of_its_variant() -> None:
+    names = np.array(["a/1.wav", "a/1.wav#1", "a/1.wav#12", "a/#1.wav", "a/x#2.wav#3"])
+    rows = replace(table().at(range(5)), names=names)
+    assert rows.sounds.tolist() == ["a/1.wav", "a/1.wav", "a/1.wav", "a/#1.wav", "a/x#2.wav"]

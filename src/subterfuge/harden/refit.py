@@ -29,16 +29,30 @@ def fitted_like(victim: SklearnVictim, table: Table, seed: int, notes: list[str]
 
 
 def _parts(table: Table, seed: int, notes: list[str]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Cut a table into folds by recording; by row, and say so, where a class has one recording alone."""
-    recordings = {label: len(set(table.groups[table.y == label])) for label in table.labels}
-    least = min(recordings, key=lambda label: (recordings[label], label))
-    if recordings[least] > 1:
-        return folds(table.y, table.groups, by="recording", count=min(FOLDS, recordings[least]), seed=seed)
+    """Cut a table into folds by recording; by clip, and say so, where a class has one recording alone.
+
+    Variants of one clip stand on one side, unless a class has one clip alone, which is said too.
+    """
+    recordings, least = _fewest(table, table.groups)
+    if recordings > 1:
+        return folds(table.y, table.groups, by="recording", count=min(FOLDS, recordings), seed=seed)
     told = f"the class {least} has one recording to learn from, so probabilities were fitted on folds by clip"
+    sounds = table.sounds
+    varied = bool((sounds != table.names).any())
+    clips, alone = _fewest(table, sounds)
+    if varied and clips < 2:
+        told += f", and variants of one clip, as {alone} has one alone, were on both sides: they flatter"
     if told not in notes:
         notes.append(told)
+    if varied and clips > 1:
+        return folds(table.y, sounds, by="recording", count=min(FOLDS, clips), seed=seed)
     rows = min(int(np.count_nonzero(table.y == label)) for label in table.labels)
     return folds(table.y, table.groups, by="random", count=max(2, min(FOLDS, rows)), seed=seed)
+
+
+def _fewest(table: Table, units: NDArray[np.str_]) -> tuple[int, str]:
+    """Give the class with the fewest units, and their number."""
+    return min((len(set(units[table.y == label].tolist())), label) for label in table.labels)
 
 
 def fresh(estimator: Any, scaler: Any = None) -> Any:

@@ -109,16 +109,21 @@ _EMPTY = "there is nothing to learn from: the table has no rows"
 
 
 def _folds(table: Table, by: By, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Give five folds of a table, or as many as its class with the fewest recordings (or rows) allows.
+    """Give five folds of a table, or as many as its class with the fewest recordings (or sounds) allows.
+
+    Variants of one sound stand on one side, by random too.
 
     Raises:
         InputError: a class has one alone.
     """
     from subterfuge.training.splits import folds
 
-    units = set(zip(table.y.tolist(), table.groups.tolist() if by == "recording" else range(len(table.y)), strict=True))
+    sounds = table.sounds
+    varied = by == "random" and bool((sounds != table.names).any())
+    groups = sounds if varied else table.groups
+    units = groups.tolist() if by == "recording" or varied else range(len(table.y))
     counts: dict[str, int] = {}
-    for label, _ in units:
+    for label, _ in set(zip(table.y.tolist(), units, strict=True)):
         counts[label] = counts.get(label, 0) + 1
     least = min(counts, key=lambda label: (counts[label], label))
     if counts[least] < 2:
@@ -127,7 +132,8 @@ def _folds(table: Table, by: By, seed: int) -> list[tuple[NDArray[np.int64], NDA
             f"the class {least} has 1 {what} to learn from, and folds need 2 or more of each class; give more "
             f"{what}s of it, leave the class out, or train a model that needs no folds, such as forest, untuned"
         )
-    return list(folds(table.y, table.groups, by=by, count=min(FOLDS, counts[least]), seed=seed))
+    way: By = "recording" if varied else by
+    return list(folds(table.y, groups, by=way, count=min(FOLDS, counts[least]), seed=seed))
 
 
 def _calibrated(estimator: Any, parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> Any:

@@ -8,6 +8,7 @@ and what they found is kept in one Parquet file, so that no sound is described t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +60,11 @@ class Table:
     def labels(self) -> tuple[str, ...]:
         """The classes, in alphabetical order."""
         return tuple(str(label) for label in np.unique(self.y))
+
+    @property
+    def sounds(self) -> NDArray[np.str_]:
+        """The name of the sound that each row is a variant of, shape (n,)."""
+        return np.array([re.sub(r"#\d+$", "", name) for name in self.names.tolist()], dtype=np.str_)
 
     def at(self, rows: NDArray[Any] | Sequence[int]) -> Table:
         """Give the table of some rows, by their places or by a mask (n,)."""
