@@ -75,6 +75,21 @@ def test_a_class_with_one_recording_is_told_with_the_way_out(tmp_path: Path) -> 
     assert "--split random" in said.err
 
 
+def test_clips_that_are_numbered_and_no_excerpts_are_learned_with_the_word_that_the_refusal_names(
+    tmp_path: Path,
+) -> None:
+    folder = sounds(tmp_path / "sounds", recordings=4, excerpts=1)
+    for k, path in enumerate(sorted(folder.rglob("*.wav"))):
+        path.rename(path.with_name(f"{path.parent.name}_{k % 4:02d}.wav"))
+    words = ("train", folder, "--model", "tree", "--out", tmp_path)
+    said = run(*words)
+    assert (said.code, said.out) == (2, "")
+    assert "If each file is a recording of its own, say so: --group '.*'" in said.err
+    said = run(*words, "--group", ".*")
+    assert said.code == 0, said.err
+    assert json.loads((tmp_path / "tree.training.json").read_text())["data"]["recordings"] == 12
+
+
 def odd_name(folder: Path) -> None:
     """Put a sound into a class whose name is no UTF-8."""
     if sys.platform in ("darwin", "win32"):

@@ -92,7 +92,10 @@ def test_the_random_split_leaks_recordings() -> None:
 
 def test_a_class_of_one_recording_is_refused_by_name_and_splits_at_random() -> None:
     y, groups = rows([("a", "a0", 3), ("a", "a1", 3), ("b", "b0", 4)])
-    with pytest.raises(InputError, match=r"class 'b' has 1 recording, of 4 examples.*--split random.*leave the class"):
+    says = r"class 'b' has 1 recording, of 4 examples.*--group.*leave it out.*--split random"
+    with pytest.raises(InputError, match=says):
+        InputError, match=r"class 'b' has 1 recording, of 4 examples.*--group.*leave it out.*--split random"
+    ):
         split(y, groups)
     with pytest.raises(InputError, match="class 'b' has 1 recording"):
         folds(y, groups, count=2)

@@ -128,8 +128,9 @@ def _folds(table: Table, by: By, seed: int) -> list[tuple[NDArray[np.int64], NDA
     least = min(counts, key=lambda label: (counts[label], label))
     if counts[least] < 2:
         what = "recording" if by == "recording" else "clip"
+        named = " (if each file is a recording of its own, say so: --group '.*')" * (by == "recording")
         raise InputError(
-            f"the class {least} has 1 {what} to learn from, and folds need 2 or more of each class; give more "
+            f"the class {least} has 1 {what} to learn from, and folds need 2 or more of each class{named}; give more "
             f"{what}s of it, leave the class out, or train a model that needs no folds, such as forest, untuned"
         )
     way: By = "recording" if varied else by

@@ -140,9 +140,11 @@ def _refuse_single(y: NDArray[np.str_], units: Rows, by: str) -> None:
                 "of it, or leave the class out."
             )
         raise InputError(
-            f"class '{label}' has 1 recording, of {rows} examples, and cannot both teach and examine. Add a recording "
-            "of it, split at random (--split random: excerpts of one recording on both sides, so that the accuracy "
-            "flatters), or leave the class out."
+            f"class '{label}' has 1 recording, of {rows} examples, and cannot both teach and examine. Names tell the "
+            "recording: jay_1.wav and jay_2.wav are taken for excerpts of jay. If each file is a recording of its own, "
+            "say so: --group '.*', or a column group in a table. Otherwise add a recording of the class, leave it out, "
+            "or split at random (--split random: excerpts of one recording on both sides, so that the accuracy "
+            "flatters)."
         )
 
 
