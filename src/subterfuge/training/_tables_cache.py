@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from subterfuge.audio.place import check_target, put
+from subterfuge.dsp.recipes import RECIPES
 from subterfuge.errors import InputError, MissingExtra
 from subterfuge.training._tables_setup import Setup
 
 FORMAT = "subterfuge features 1"
+WAY_OUT = "move it away or delete it (its features will be computed again), or name another cache"
+PARTS = {"versions", *(one.name for one in fields(Setup))}
+"""What is told of each setup."""
 Found = dict[str, NDArray[np.float64]]
 """From the hash of a file's bytes to the features of its variants, (variants, F).
 
@@ -54,11 +58,11 @@ class FeatureCache:
         _pyarrow()
         check_target(path, None, True)
         about = {**asdict(setup), "versions": setup.versions()}
-        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+        key = _key(about)
         table = _read(path)
         if table is None:
             return cls(path, key, about, {})
-        mine = _rows_of(table, key)
+        mine = _rows_of(path, table, key, RECIPES[setup.recipe].features)
         _tell(path, table, key, about, announce)
         return cls(path, key, about, mine)
 
@@ -85,11 +89,15 @@ class FeatureCache:
         )
         setups = {self.key: self.about}
         if old is not None:
-            table, setups = arrow.concat_tables([old, table]), _setups(old) | setups
+            table, setups = arrow.concat_tables([old, table]), _setups(self.path, old) | setups
         about = {"format": FORMAT, "setups": json.dumps(setups, sort_keys=True)}
         sink = io.BytesIO()
         parquet.write_table(table.replace_schema_metadata(about), sink, compression="zstd", write_page_checksum=True)
         put(sink.getvalue(), self.path, check=_read)
+
+
+def _key(about: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _pyarrow() -> tuple[Any, Any]:
@@ -123,21 +131,37 @@ def _read(path: Path) -> Any | None:
     arrow, parquet = _pyarrow()
     if not path.exists():
         return None
-    what = "move it away or delete it (its features will be computed again), or name another cache"
     try:
         content = arrow.BufferReader(path.read_bytes())
         table = parquet.ParquetFile(content, page_checksum_verification=True).read(use_threads=False)
     except (arrow.ArrowException, OSError, ValueError) as reason:
         said = (str(reason).splitlines() or [type(reason).__name__])[0][:120].rstrip(".")
-        raise InputError(f"the cache of features {path} is damaged, or no Parquet file ({said}); {what}") from None
+        raise InputError(f"the cache of features {path} is damaged, or no Parquet file ({said}); {WAY_OUT}") from None
     if (table.schema.metadata or {}).get(b"format") != FORMAT.encode() or not table.schema.equals(_schema(arrow)):
-        raise InputError(f"{path} is a Parquet file, but no cache of features that this version knows; {what}")
+        raise InputError(f"{path} is a Parquet file, but no cache of features that this version knows; {WAY_OUT}")
+    strange = set(table.column("setup").unique().to_pylist()) - set(_setups(path, table))
+    if strange or any(table.column(name).null_count for name in table.column_names):
+        raise _damaged(path, "rows of a setup that it does not tell" if strange else "rows with empty fields")
     return table
 
 
-def _setups(table: Any) -> dict[str, dict[str, Any]]:
-    setups: dict[str, dict[str, Any]] = json.loads(table.schema.metadata[b"setups"])
-    return setups
+def _damaged(path: Path, what: str) -> InputError:
+    return InputError(f"the cache of features {path} is damaged ({what}); {WAY_OUT}")
+
+
+def _setups(path: Path, table: Any) -> dict[str, dict[str, Any]]:
+    """Read what the setups of a file are, by their keys.
+
+    Raises:
+        InputError: it is not told, or a key is not the hash of what it stands for.
+    """
+    try:
+        setups: dict[str, dict[str, Any]] = json.loads(table.schema.metadata[b"setups"])
+        if all(_key(about) == key and set(about) >= PARTS for key, about in setups.items()):
+            return setups
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        pass
+    raise _damaged(path, "what its setups are cannot be read")
 
 
 def _of(table: Any, key: str) -> Any:
@@ -146,21 +170,36 @@ def _of(table: Any, key: str) -> Any:
     return table.filter(pyarrow.compute.equal(table.column("setup"), key))
 
 
-def _rows_of(table: Any, key: str) -> Found:
+def _rows_of(path: Path, table: Any, key: str, width: int) -> Found:
+    """Give the rows of a setup, each of so many features.
+
+    Raises:
+        InputError: a row is of another length, holds what is no finite number, or is no variant that may stand there.
+    """
     mine = _of(table, key).combine_chunks()
     if not len(mine):
         return {}
     lists = mine.column("features").combine_chunks()
-    features = lists.flatten().to_numpy().reshape(len(mine), -1)
+    if lists.value_lengths().unique().to_pylist() != [width]:
+        raise _damaged(path, f"rows of other than {width} features")
+    features = lists.flatten().to_numpy(zero_copy_only=False).reshape(len(mine), width)
+    if not np.isfinite(features).all():
+        raise _damaged(path, "features that are no finite numbers")
     out: dict[str, list[NDArray[np.float64]]] = {}
-    for content, row in zip(mine.column("content").to_pylist(), features, strict=True):
-        out.setdefault(content, []).append(row)
-    return {content: np.stack(rows) for content, rows in out.items()}
+    rows = zip(mine.column("content").to_pylist(), mine.column("variant").to_pylist(), features, strict=True)
+    for content, variant, row in rows:
+        variants = out.setdefault(content, [])
+        if variant != len(variants):
+            raise _damaged(path, "variants of a sound that are twice there, or missing")
+        variants.append(row)
+    if len({len(variants) for variants in out.values()}) > 1:
+        raise _damaged(path, "more variants of one sound than of another")
+    return {content: np.stack(variants) for content, variants in out.items()}
 
 
 def _tell(path: Path, table: Any, key: str, about: dict[str, Any], announce: Callable[[str], None]) -> None:
     """Announce what the file holds and cannot serve: the same by other versions; if nothing serves, other setups."""
-    setups = _setups(table)
+    setups = _setups(path, table)
     counts = {row["values"]: row["counts"] for row in table.column("setup").value_counts().to_pylist()}
     others = [other for other in setups if other != key]
     same = [other for other in others if {**setups[other], "versions": 0} == {**about, "versions": 0}]
