@@ -74,7 +74,9 @@ def test_json_has_everything_but_histories(tmp_path: Path) -> None:
     record = told["rows"][2]["result"]["outcome"]
     assert "history" not in record
     assert record["snr_db"] == 40.0
-    assert audit.rows[2].outcome is not None and audit.rows[2].outcome["history"], "the audit itself is as it was"
+    there = audit.rows[2].outcome
+    assert there is not None
+    assert there["history"], "the audit itself is as it was"
 
 
 def test_json_holds_no_number_that_json_lacks(tmp_path: Path) -> None:
