@@ -119,7 +119,7 @@ def at_random_moments(folder: Path, kills: int = 20, count: int = 60) -> dict[st
     return {"rounds": rounds, "files": sorted(path.name for path in folder.iterdir())}
 
 
-def at_lines(folder: Path, kills: int = 24, count: int = 3) -> list[dict[str, Any]]:
+def at_lines(folder: Path, kills: int = 20, count: int = 3) -> list[dict[str, Any]]:
     """Kill audits just before chosen lines of the ledger's and the spool's code; then let each end.
 
     Nothing is flushed to the disk: a killed process leaves what it wrote to the system either way, and sooner.

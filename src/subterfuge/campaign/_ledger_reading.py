@@ -176,7 +176,10 @@ def _stamps(path: Path) -> list[tuple[int, int] | None]:
 
 
 def _check(path: Path, db: sqlite3.Connection) -> None:
-    """Refuse other programs' files, and ledgers of another version."""
+    """Refuse other programs' files, ledgers of another version, and one that ends within a page: SQLite adds zeros."""
+    rest = path.stat().st_size % int(db.execute("PRAGMA page_size").fetchone()[0])
+    if rest and not path.with_name(f"{path.name}-wal").exists():  # a log may hold that page
+        raise ValueError("its end is missing")
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
         raise InputError(f"{path} is an SQLite file, but no ledger: it is left as it is. Choose another folder.")
     stamp = int(db.execute("PRAGMA user_version").fetchone()[0])
