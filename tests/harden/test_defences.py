@@ -23,11 +23,11 @@ from subterfuge.transforms import TRANSFORMS, parse_transforms
         ("gauss=0.02", "augment", "gauss=0.02"),
         ("noise=40", "through", "noise=40"),
         ("denoise", "through", "denoise"),
-        ("mp3", "through", "mp3=128"),
+        ("mp3=128", "through", "mp3=128"),
         ("lowpass=4000+mp3=64", "through", "lowpass=4000,mp3=64"),
         ("adversarial", "adversarial_db", STRENGTHS_DB),
         ("adversarial=40/30", "adversarial_db", (40.0, 30.0)),
-        ("smooth", "smooth_sd", SD),
+        (f"smooth={SD}", "smooth_sd", SD),
         ("smooth=0.01", "smooth_sd", 0.01),
         ("ensemble", "ensemble", True),
         ("detector", "detector", True),
@@ -37,6 +37,29 @@ def test_each_word_sets_one_thing_and_leaves_the_rest(text: str, field: str, val
     found = parse_defence(text)
     assert found == Defence(**{"name": text, field: value})  # type: ignore[arg-type]
     assert found.trains == (field in ("augment", "adversarial_db", "ensemble"))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("mp3", "mp3=128"),
+        ("lowpass=4000.0", "lowpass=4000"),
+        (" lowpass = 4e3 + smooth", f"lowpass=4000+smooth={SD}"),
+        ("smooth=0.0020", "smooth=0.002"),
+        ("adversarial=" + "/".join(map(str, STRENGTHS_DB)), "adversarial"),
+        ("adversarial=40.0/3e1", "adversarial=40/30"),
+        ("noise=3", "noise=3"),
+        ("gauss", "gauss=0.01"),
+        ("adversarial+smooth=0.002", "adversarial+smooth=0.002"),
+    ],
+)
+def test_what_is_said_in_other_spellings_is_one_defence_of_one_name(text: str, name: str) -> None:
+    found = parse_defence(text)
+    assert found.name == name
+    assert parse_defence(name) == found
+    if text != name:
+        with pytest.raises(InputError, match="is there twice"):
+            parse_defences(f"{text},{name}")
 
 
 @pytest.mark.parametrize("word", [*TRANSFORMS, *AUGMENTS])
@@ -92,11 +115,12 @@ def test_what_is_joined_is_each_part_and_its_name_says_it_again(words: dict[str,
         ("smooth+smooth=0.1", "says smooth twice"),
         ("smooth=0", "smooth=0: a number above 0 and up to 1"),
         ("smooth=2", "smooth=2: a number above 0 and up to 1"),
-        ("smooth=", "smooth=: a number above 0 and up to 1"),
+        ("smooth=", "an empty value of smooth: a number above 0 and up to 1"),
         ("smooth=loud", "smooth=loud: a number"),
         ("smooth=nan", "smooth=nan: a number"),
-        ("adversarial=40/", "adversarial=: a number above -20 and up to 120"),
-        ("adversarial=", "adversarial=: a number above -20 and up to 120"),
+        ("adversarial=40/", "an empty value of adversarial: a number above -20 and up to 120"),
+        ("adversarial=", "an empty value of adversarial: a number above -20 and up to 120"),
+        ("adversarial=/", "'adversarial=/': an empty value of adversarial: a number above -20 and up to 120"),
         ("adversarial=inf", "adversarial=inf: a number"),
         ("ensemble=3", "ensemble takes no value"),
         ("detector=mp3", "detector takes no value"),
@@ -104,7 +128,8 @@ def test_what_is_joined_is_each_part_and_its_name_says_it_again(words: dict[str,
         ("ensemble+adversarial", "an ensemble is joined by"),
         ("gauss+smooth=0.01", "leave gauss out"),
         ("mp3=lots", "a number was expected"),
-        ("mp3,mp3", "mp3 is there twice"),
+        ("mp3,mp3", "mp3=128 is there twice"),
+        ("lowpass=4000,lowpass=4000.0", "lowpass=4000 is there twice"),
         ("mp3,", "an empty word is not known"),
         ("+".join(f"lowpass={1000 + place}" for place in range(20)), "cannot name files"),
     ],

@@ -189,6 +189,8 @@ def test_a_network_is_saved_as_weights_and_its_card_answers_as_it_did(sounds: Pa
         ("embedded", "svc", {"epochs": 3}, "--epochs is of the network"),
         ("embedded", "svc", {"test": 1.5}, "above 0 and below 1"),
         ("sounds", "svc", {"through": "mp4"}, "did you mean mp3"),
+        ("sounds", "svc", {"through": "lowpass=99999"}, "lowpass=99999: at 44100 Hz"),
+        ("sounds", "cnn", {"through": "lowpass=16000"}, "lowpass=16000: at 22050 Hz"),
         ("sounds", "svc", {}, "sounds"),
         ("sounds", "cnn", {"tune": 3}, "--tune searches"),
         ("sounds", "cnn", {"cache": Path("a.parquet")}, "--cache keeps features"),

@@ -1,6 +1,8 @@
 """Defences as the command line says them: what is done in training, and what is worn in use.
 
-A defence is one word or several joined by ``+``: ``lowpass=4000``, ``noise``, ``adversarial=40/30+smooth=0.003``.
+A defence is one word or several joined by ``+``: ``lowpass=4000``, ``noise``, ``adversarial=40/30+smooth=0.003``. Its
+name is what it says in one spelling: with its values, as ``mp3=128`` for ``mp3``; but ``noise`` and ``adversarial``
+alone, where their values are the usual ones.
 
 ==================  ==================================================================================
 word                what it is
@@ -40,6 +42,7 @@ class Defence:
     """Everything that one defence does."""
 
     name: str
+    """What it says, in one spelling: it names cards and files."""
     augment: str = ""
     """Augmentations of the training clips, as `parse_augments` reads them."""
     through: str = ""
@@ -59,12 +62,13 @@ class Defence:
 def parse_defence(text: str) -> Defence:
     """Read one defence.
 
-    >>> parse_defence("lowpass=4000+smooth=0.01").through
-    'lowpass=4000'
+    >>> parse_defence("lowpass=4000.0+smooth").name
+    'lowpass=4000+smooth=0.003'
 
     Raises:
         InputError: a word that is none, or twice the same, or a value that makes no sense.
     """
+    said: list[str] = []
     augments: list[str] = []
     transforms: list[str] = []
     own: dict[str, str | None] = {}
@@ -84,6 +88,7 @@ def parse_defence(text: str) -> Defence:
             )
         if set(new) & {*own, *augments, *transforms}:
             raise InputError(f"the defence '{text}' says {word} twice; say it once")
+        said += new
         if word in OWN:
             own[word] = value if equals else None
         else:
@@ -96,6 +101,7 @@ def parse_defence(text: str) -> Defence:
     if "smooth" in own:
         given = own["smooth"]
         sd = SD if given is None else _number(text, "smooth", given, 0, 1)
+        said[said.index("smooth")] = f"smooth={_short(sd)}"
         if any(one.partition("=")[0] == "gauss" for one in augments):
             raise InputError(f"the defence '{text}': smooth teaches noisy copies of its own deviation; leave gauss out")
     strengths: tuple[float, ...] = ()
@@ -104,18 +110,21 @@ def parse_defence(text: str) -> Defence:
         strengths = STRENGTHS_DB
         if given is not None:
             strengths = tuple(_number(text, "adversarial", one, -20, 120) for one in given.split("/"))
+        if strengths != STRENGTHS_DB:
+            said[said.index("adversarial")] = f"adversarial={'/'.join(_short(one) for one in strengths)}"
     if "ensemble" in own and (strengths or sd is not None):
         raise InputError(f"the defence '{text}': an ensemble is joined by augmentations and transforms only")
-    if len(text) > LONGEST:
-        raise InputError(f"the defence '{text:.40}...' has {len(text)} signs and cannot name files; {LONGEST} at most")
-    return Defence(text, ",".join(augments), ",".join(transforms), strengths, sd, "ensemble" in own, "detector" in own)
+    name = "+".join(said)
+    if len(name) > LONGEST:
+        raise InputError(f"the defence '{name:.40}...' has {len(name)} signs and cannot name files; {LONGEST} at most")
+    return Defence(name, ",".join(augments), ",".join(transforms), strengths, sd, "ensemble" in own, "detector" in own)
 
 
 def parse_defences(text: str) -> tuple[Defence, ...]:
     """Read a list of defences, such as ``noise,mp3=64,adversarial+smooth``.
 
-    >>> [one.name for one in parse_defences("denoise, mp3=64")]
-    ['denoise', 'mp3=64']
+    >>> [one.name for one in parse_defences("denoise, mp3")]
+    ['denoise', 'mp3=128']
 
     Raises:
         InputError: as `parse_defence`, or the same twice.
@@ -128,13 +137,17 @@ def parse_defences(text: str) -> tuple[Defence, ...]:
     return tuple(found)
 
 
+def _short(value: float) -> str:
+    """Write a number with as few signs as give it back."""
+    return repr(value).removesuffix(".0")
+
+
 def _number(text: str, word: str, value: str, least: float, most: float) -> float:
     try:
         number = float(value)
     except ValueError:
         number = math.nan
     if not least < number <= most:
-        raise InputError(
-            f"the defence '{text}': {word}={value}: a number above {least:g} and up to {most:g} was expected"
-        )
+        said = f"{word}={value}" if value else f"an empty value of {word}"
+        raise InputError(f"the defence '{text}': {said}: a number above {least:g} and up to {most:g} was expected")
     return number

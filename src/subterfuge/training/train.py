@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from subterfuge.errors import InputError, check_seed, nearest
 from subterfuge.training._train_learn import NETWORK_RATE, RATE, RECIPE, Learned, Progress, on_features, on_sounds
 from subterfuge.training._train_record import SAID, about, record_of
@@ -86,7 +88,8 @@ def train(
         OutputError: something is there (and not `force`), or cannot be written.
     """
     _check(where, model, by=by, tune=tune, through=through, augment=augment, cache=cache, epochs=epochs, seed=seed)
-    network, through = model == NETWORK, _written_out(through)
+    network = model == NETWORK
+    through = _written_out(through, NETWORK_RATE if network else RATE)
     places = Places.of(Path(out), name or model, network=network, through=through)
     places.check(force)
     data = _data(where, layout, group)
@@ -172,11 +175,19 @@ def _check(where: str | Path, model: str, **asked: Any) -> None:
         raise InputError(f"--epochs is of the network (--model cnn), and the model is {model}; leave it out")
 
 
-def _written_out(through: str) -> str:
-    """Give a list of transforms in full, as a card shall name them: ``mp3`` becomes ``mp3=128``."""
-    from subterfuge.transforms import parse_transforms
+def _written_out(through: str, sample_rate: int) -> str:
+    """Give a list of transforms in full, as a card shall name them: ``mp3`` becomes ``mp3=128``.
 
-    return ",".join(one.name for one in parse_transforms(through)) if through else ""
+    Raises:
+        TransformError: one is unknown, or cannot be done at the rate that the model hears at.
+    """
+    from subterfuge.transforms import parse_transforms
+    from subterfuge.transforms.transform import refuse
+
+    passes = parse_transforms(through) if through else ()
+    for one in passes:
+        refuse(one, np.zeros((1, sample_rate), np.float32), sample_rate)
+    return ",".join(one.name for one in passes)
 
 
 def _data(where: str | Path, layout: str, group: str | None) -> Dataset | Table:
