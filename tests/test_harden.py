@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.harden.kit import SIGHTED, cases, sounds
@@ -77,10 +79,38 @@ def test_progress_goes_to_standard_error_of_a_terminal(bands: Path, folder: Path
     assert " of 1\n" not in said.out
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("command", ["harden", "matrix"])
+def test_with_json_progress_goes_to_a_terminal_alone(
+    command: str, terminal: bool, bands: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(*_: object, **about: Any) -> Any:
+        if command == "harden":
+            about["tell"]("the clips", 1, 2)
+        else:
+            about["progress"](1, 2)
+        return SimpleNamespace(json=lambda: {"done": True})
+
+    monkeypatch.setattr(f"subterfuge.harden.{command}", work)
+    given = (
+        (bands, folder, "--with", "detector", "--out", tmp_path) if command == "harden" else (bands, "--clips", folder)
+    )
+    said = run(command, *given, "--json", terminal=terminal)
+    assert (said.code, json.loads(said.out)) == (0, {"done": True})
+    assert (": 1 of 2" in said.err) is terminal
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["--with", "denoize"], "did you mean denoise"),
+        (
+            ["--with", "detector,lowpass=99999"],
+            "the defence lowpass=99999 cannot be worn by bands, which hears at 8000",
+        ),
+        (["--with", "lowpass=3000,lowpass=3000.0"], "the defence lowpass=3000 is there twice"),
+        (["--with", "detector", "--transfer", "nan"], "transfer matrix: snr=nan"),
+        (["--with", "detector", "--transfer", "1e9"], "decibels between -60 and 150"),
         (["--with", "noise"], "noise teaches the victim anew, and bands (a TorchVictim) cannot be"),
         (["--with", "detector", "--goal", "untargeted"], "targeted or confident=P was expected"),
         (["--with", "detector", "--goal", "confident=2"], "confident"),
@@ -125,7 +155,7 @@ def test_an_interrupt_exits_with_130_and_the_same_words_go_on(
     words = ("harden", bands, folder, "--with", "requantise=12", "--out", tmp_path / "out", *TINY_RUN)
 
     def pressed(self: Watch, what: str, done: int, total: int) -> None:
-        if what == "undefended: attacks":
+        if what == "undefended: attacks" and done:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -95,7 +95,7 @@ def test_before_and_after_stand_on_the_same_cases_with_the_attack_that_does_not_
     assert rows_of(found)[0][HEAD.index("clean")] == "100 %"
 
 
-@pytest.mark.parametrize("after", [6])
+@pytest.mark.parametrize("after", [12])
 def test_a_run_that_was_ended_goes_on_and_comes_to_the_same(folder: Path, tmp_path: Path, after: int) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run(folder, whole)

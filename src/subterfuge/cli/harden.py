@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def harden(
         raise InputError(f"--goal {goal}: targeted or confident=P was expected; the untargeted searches run anyway")
     parse_goal(goal, "a target")
     wanted = parse_defences(defences)
-    with Watch("harden", quiet=as_json) as watch:
+    with Watch("harden", quiet=as_json and not sys.stderr.isatty()) as watch:
         found = run(
             card,
             read_dataset(data, layout=layout, group=group),
@@ -175,7 +176,7 @@ def matrix(
     cases = draw_cases(
         read_dataset(data, layout=layout, group=group), victim_of(there[0], trust_pickle).labels, count, targets, seed
     )
-    with Watch("matrix", quiet=as_json) as watch:
+    with Watch("matrix", quiet=as_json and not sys.stderr.isatty()) as watch:
         found = carry(
             there, cases, snr_db=snr_db, seed=seed, jobs=jobs, trust_pickle=trust_pickle, progress=watch.count
         )

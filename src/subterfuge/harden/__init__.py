@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,18 +19,20 @@ from subterfuge.campaign.cases import Case, draw_cases
 from subterfuge.campaign.doubts import Doubt, look, verdict
 from subterfuge.campaign.effort import EFFORTS, Effort, effort_of
 from subterfuge.campaign.pool import victim_of
-from subterfuge.errors import InputError, OutputError, SubterfugeError
+from subterfuge.errors import InputError, SubterfugeError
 from subterfuge.harden.accuracy import accuracy_of
 from subterfuge.harden.attempts import Faced
 from subterfuge.harden.build import Workshop, built, can_train, check_possible
 from subterfuge.harden.certified import certified
 from subterfuge.harden.defences import Defence, parse_defence, parse_defences
 from subterfuge.harden.doubts import compare
+from subterfuge.harden.folder import claimed
 from subterfuge.harden.memory import Memory
 from subterfuge.harden.sides import askable, sides
 from subterfuge.harden.strength import SNRS_DB, Plan, Strength, strength_of
 from subterfuge.harden.table import HEAD, Defended, Hardened, markdown, matrix_rows, remarks, rows_of
 from subterfuge.harden.transfer import Matrix, Share, matrix
+from subterfuge.threat import LeastSNR
 from subterfuge.training.examples import Dataset
 from subterfuge.victims.smoothed import SmoothedVictim
 
@@ -120,14 +121,20 @@ def harden(
 
     Raises:
         InputError: nothing can be split, attacked or taught as asked.
-        OutputError: the folder holds another run, or cannot be written.
+        OutputError: the folder holds another run, one is at work in it, or it cannot be written.
         VictimError: a victim died.
     """
     wanted = parse_defences(defences) if isinstance(defences, str) else tuple(defences)
-    out, card = Path(out), Path(card)
-    victim = victim_of(card.absolute(), trust_pickle)
+    if transfer_db is not None:
+        try:
+            LeastSNR(transfer_db)
+        except InputError as reason:
+            raise InputError(f"the changes in the transfer matrix: {reason}") from None
+    out, card = Path(out).absolute(), Path(card).absolute()
+    victim = victim_of(card, trust_pickle)
     notes: list[str] = list(data.skipped)
-    known = replace(data, examples=tuple(one for one in data.examples if one.label in victim.labels))
+    some = (replace(one, path=one.path.absolute()) for one in data.examples if one.label in victim.labels)
+    known = replace(data, examples=tuple(some))
     if len(known) < len(data):
         strange = sorted({one.label for one in data.examples} - set(victim.labels))
         notes.append(
@@ -151,6 +158,7 @@ def harden(
         "victim": str(card),
         "fingerprint": victim.fingerprint,
         "data": known.name,
+        "data_sha256": known.names_sha256,
         "learned": len(train),
         "held_out": len(test),
         "defences": [one.name for one in wanted],
@@ -162,69 +170,71 @@ def harden(
         "seed": seed,
         "transfer_db": transfer_db,
     }
-    _claim(out, setting, force)
     searches = ("targeted", "untargeted", "masked") if masked else ("targeted", "untargeted")
     shop = Workshop(
         known, tuple(train), out, seed, jobs, None if cache is None else Path(cache), trust_pickle, epochs, tell, notes
     )
-    memory = Memory(out / "cases.jsonl")
-    base = card.absolute()
-    if can_train(victim) and not recorded:
-        base = built(victim, base, None, shop, memory)
-        notes.append("the victim was taught anew, so that it and its defences learned the same clips")
-    elif not recorded:
-        notes.append("the victim is taken as it is: if it learned some of these clips, its accuracy flatters")
-    victims: list[Defended] = []
-    elsewhere: list[str | None] = []
-    notes.append("clips were drawn from those held-out ones that the undefended victim answers rightly")
-    for one in (None, *wanted):
-        name = "undefended" if one is None else one.name
-        there = base if one is None else built(victim, base, one, shop, memory)
-        clean = accuracy_of(there, [known.examples[place] for place in tested], memory=memory, jobs=jobs,
-                            trust_pickle=trust_pickle, tell=partial(tell, f"{name}: clean clips"))  # fmt: skip
-        if not victims:
-            wrong = {*clean["wrong"], *clean.get("unread", ())}
-            notes += [f"left out: {one}" for one in clean["skipped"]]
-            right = [place for place in tested if str(known.examples[place].path) not in wrong]
-            if not right:
-                raise InputError(
-                    f"{victim.name} is wrong about all {len(tested)} held-out clips: nothing can be turned"
-                )
-            plan = Plan(draw_cases(known.only(right), labels, clips, targets, seed), tries, searches, goal, seed)
-            cases, elsewhere = plan.cases, [None] * len(plan.cases)
-        strength = strength_of(
-            there,
-            plan,
-            folder=out / "sounds" / name.replace("/", "-"),
-            memory=memory,
-            elsewhere=elsewhere,
-            jobs=jobs,
-            trust_pickle=trust_pickle,
-            clean=clean,
-            progress=partial(tell, f"{name}: attacks"),
-        )
-        if not victims:
-            elsewhere = [_file_of(case) for case in strength.faced]
-        failed = [case for case in strength.faced if case.failed is not None]
-        own = [f"{len(failed)} of {len(cases)} cases failed: {failed[0].failed}"] if failed else []
-        loaded = victim_of(there, trust_pickle)
-        doubts = [*look(loaded, cases), *compare(strength, goal)]
-        proven = None
-        if isinstance(loaded, SmoothedVictim):
-            proven = certified(loaded, cases, strength, CERTIFIED, memory, partial(tell, f"{name}: proofs"))
-        victims.append(Defended(name, strength, tuple(doubts), tuple(own), proven))
-        _write(out, Hardened(tuple(victims), None, setting, (*notes, "the run is not finished")))
-    carried = None
-    if transfer_db is not None:
-        cards = _alike([Path(each.strength.card) for each in victims] + further, trust_pickle, notes)
-        try:
-            carried = matrix(cards, cases, snr_db=transfer_db, seed=seed, jobs=jobs, trust_pickle=trust_pickle,
-                             progress=partial(tell, "transfer"))  # fmt: skip
-        except SubterfugeError as error:
-            notes.append(f"no transfer matrix: {error}")
-    hardened = Hardened(tuple(victims), carried, setting, tuple(dict.fromkeys(notes)))
-    _write(out, hardened)
-    return hardened
+    with claimed(out, setting, force):
+        memory = Memory(out / "cases.jsonl")
+        base = card
+        if can_train(victim) and not recorded:
+            base = built(victim, base, None, shop, memory)
+            notes.append("the victim was taught anew, so that it and its defences learned the same clips")
+        elif not recorded:
+            notes.append("the victim is taken as it is: if it learned some of these clips, its accuracy flatters")
+        victims: list[Defended] = []
+        elsewhere: list[str | None] = []
+        notes.append("clips were drawn from those held-out ones that the undefended victim answers rightly")
+        for one in (None, *wanted):
+            name = "undefended" if one is None else one.name
+            there = base if one is None else built(victim, base, one, shop, memory)
+            clean = accuracy_of(there, [known.examples[place] for place in tested], memory=memory, jobs=jobs,
+                                trust_pickle=trust_pickle, tell=partial(tell, f"{name}: clean clips"))  # fmt: skip
+            if not victims:
+                wrong = {*clean["wrong"], *clean.get("unread", ())}
+                notes += [f"left out: {one}" for one in clean["skipped"]]
+                right = [place for place in tested if str(known.examples[place].path) not in wrong]
+                if not right:
+                    raise InputError(
+                        f"{victim.name} is wrong about all {len(tested)} held-out clips: nothing can be turned"
+                    )
+                plan = Plan(draw_cases(known.only(right), labels, clips, targets, seed), tries, searches, goal, seed)
+                cases, elsewhere = plan.cases, [None] * len(plan.cases)
+            tell(f"{name}: attacks", 0, len(cases))
+            strength = strength_of(
+                there,
+                plan,
+                folder=out / "sounds" / name.replace("/", "-"),
+                memory=memory,
+                elsewhere=elsewhere,
+                jobs=jobs,
+                trust_pickle=trust_pickle,
+                clean=clean,
+                progress=partial(tell, f"{name}: attacks"),
+            )
+            if not victims:
+                elsewhere = [_file_of(case) for case in strength.faced]
+            failed = [case for case in strength.faced if case.failed is not None]
+            own = [f"{len(failed)} of {len(cases)} cases failed: {failed[0].failed}"] if failed else []
+            tell(f"{name}: doubts", 0, 1)
+            loaded = victim_of(there, trust_pickle)
+            doubts = [*look(loaded, cases), *compare(strength, goal)]
+            proven = None
+            if isinstance(loaded, SmoothedVictim):
+                proven = certified(loaded, cases, strength, CERTIFIED, memory, partial(tell, f"{name}: proofs"))
+            victims.append(Defended(name, strength, tuple(doubts), tuple(own), proven))
+            _write(out, Hardened(tuple(victims), None, setting, (*notes, "the run is not finished")))
+        carried = None
+        if transfer_db is not None:
+            cards = _alike([Path(each.strength.card) for each in victims] + further, trust_pickle, notes)
+            try:
+                carried = matrix(cards, cases, snr_db=transfer_db, seed=seed, jobs=jobs, trust_pickle=trust_pickle,
+                                 progress=partial(tell, "transfer"))  # fmt: skip
+            except SubterfugeError as error:
+                notes.append(f"no transfer matrix: {error}")
+        hardened = Hardened(tuple(victims), carried, setting, tuple(dict.fromkeys(notes)))
+        _write(out, hardened)
+        return hardened
 
 
 def _alike(cards: list[Path], trust_pickle: bool, notes: list[str]) -> list[Path]:
@@ -233,22 +243,6 @@ def _alike(cards: list[Path], trust_pickle: bool, notes: list[str]) -> list[Path
     alike = [card for card in cards if set(victim_of(card, trust_pickle).labels) == labels]
     notes += [f"not in the transfer matrix, for its other labels: {card.stem}" for card in cards if card not in alike]
     return alike
-
-
-def _claim(out: Path, setting: dict[str, Any], force: bool) -> None:
-    """Refuse a folder that holds the cases of another setting; write down this one's."""
-    path = out / "setting.json"
-    text = json.dumps(setting, indent=1, default=str) + "\n"
-    if path.exists() and path.read_bytes() != text.encode() and not force:
-        raise OutputError(
-            f"{path} tells of another run (another victim, set, seed or list of defences); choose another --out, or "
-            "go on in this folder with --force, which keeps what is the same"
-        )
-    if not path.exists() and out.is_dir() and any(out.iterdir()) and not force:
-        raise OutputError(f"{out} holds something else already; choose another --out, or write there with --force")
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file; a folder was expected for --out")
-    put(text.encode(), path, check=lambda _: None)
 
 
 def _thinned(test: list[int], most: int | None, seed: int) -> list[int]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from subterfuge.audio.place import put
 from subterfuge.campaign.pool import victim_of
 from subterfuge.dsp.recipes import RECIPES
-from subterfuge.errors import InputError, SubterfugeError
+from subterfuge.errors import InputError, MissingExtra, SubterfugeError
 from subterfuge.harden.adversarial import adversary, hard_features
 from subterfuge.harden.defences import SURVIVES, Defence
 from subterfuge.harden.memory import Memory, key_of
@@ -99,8 +99,19 @@ def check_possible(victim: Victim, defence: Defence) -> None:
     """Refuse a defence that a victim cannot have, before any work.
 
     Raises:
-        InputError: it needs a training that this kind of victim cannot have.
+        InputError: it needs a training that this kind of victim cannot have, or a transform cannot be done at its rate.
+        MissingExtra: a transform needs a package that is not installed.
     """
+    if defence.through:
+        try:
+            sounds.transforms_of(defence.through, "through", victim.sample_rate)
+        except MissingExtra:
+            raise
+        except InputError as reason:
+            raise InputError(
+                f"the defence {defence.name} cannot be worn by {victim.name}, which hears at {victim.sample_rate} Hz: "
+                f"{reason}"
+            ) from None
     if defence.trains and not can_train(victim):
         raise InputError(
             f"the defence {defence.name} teaches the victim anew, and {victim.name} (a {type(victim).__name__}) cannot "
@@ -183,6 +194,8 @@ def _taught(victim: Victim, defence: Defence, shop: Workshop, name: str) -> Path
     learn = partial(fitted_like, victim, seed=shop.seed, notes=shop.notes)
     saved = partial(_saved, shop=shop, name=name, sample_rate=victim.sample_rate, recipe=recipe, through=through,
                     defence=defence)  # fmt: skip
+    fits = 1 + (ROUNDS if defence.adversarial_db else 0)
+    shop.tell(f"{defence.name}: fitting", 0, fits)
     card = saved(learn(table))
     for round_ in range(ROUNDS if defence.adversarial_db else 0):
         dice = np.random.default_rng([shop.seed, round_])
@@ -206,6 +219,7 @@ def _taught(victim: Victim, defence: Defence, shop: Workshop, name: str) -> Path
             groups=np.concatenate([table.groups, groups]),
             names=np.concatenate([table.names, names]),
         )
+        shop.tell(f"{defence.name}: fitting", round_ + 1, fits)
         card = saved(learn(table))
     return card
 
@@ -259,7 +273,18 @@ def _saved(
         recipe=recipe,
         through=through,
         about=(f"Defence: {defence.name}. Taught {len(shop.train)} clips of {shop.data.name}.",),
-        record={"dataset": shop.data.name, "clips": len(shop.train), "held_out": held, "seed": shop.seed},
+        record={
+            "dataset": shop.data.name,
+            "data": {
+                "name": shop.data.name,
+                "sounds": len(shop.data),
+                "names_sha256": shop.data.names_sha256,
+                "skipped": list(shop.data.skipped),
+            },
+            "clips": len(shop.train),
+            "held_out": held,
+            "seed": shop.seed,
+        },
         force=True,
     )
 
@@ -267,10 +292,11 @@ def _saved(
 def _ensemble(victim: Victim, defence: Defence, shop: Workshop, name: str) -> Path:
     recipe, rate, through = "librosa-mean-25", victim.sample_rate, _front(victim, defence)
     table = shop.table(recipe, rate, through, defence.augment)
-    members = [
-        _saved(fit(family, table, seed=shop.seed), shop, f"{name}.{family}", rate, recipe, through, defence)
-        for family in ENSEMBLE
-    ]
+    members = []
+    for done, family in enumerate(ENSEMBLE):
+        shop.tell(f"{defence.name}: fitting", done, len(ENSEMBLE))
+        fitted = fit(family, table, seed=shop.seed)
+        members.append(_saved(fitted, shop, f"{name}.{family}", rate, recipe, through, defence))
     return _wrap(shop, name, "ensemble", rate, {"members": [_beside(one, shop) for one in members]})
 
 

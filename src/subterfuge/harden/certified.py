@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from subterfuge.audio import Clip
 from subterfuge.campaign.cases import Case
-from subterfuge.harden.memory import Memory, key_of
+from subterfuge.harden.memory import Memory, key_of, stamp
 from subterfuge.harden.strength import Strength
 from subterfuge.victims.smoothed import SmoothedVictim, certify
 
@@ -27,18 +28,22 @@ def certified(
 ) -> dict[str, Any]:
     """Prove radii of some clips, and hold each against the quietest change that turned that clip.
 
+    What is told is how many noisy versions of how many were asked about.
+
     Returns:
         For each clip label, radius (full scale times root of samples) and its SNR in dB, the highest SNR that an attack
         needed, and whether the proof and the attack contradict each other (`broken`), which would be a mistake of ours.
     """
     clips = []
     some = list({case.path: case for case in reversed(cases)}.values())[::-1][:most]
+    whole = len(some) * (N0 + N)
     for done, case in enumerate(some, 1):
-        key = key_of("certified", victim.fingerprint, case.path, N0, N, ALPHA)
+        key = key_of("certified", victim.fingerprint, case.path, stamp(case.path), N0, N, ALPHA)
         known = memory.get(key)
         if known is None:
             wave = torch.from_numpy(Clip.read(case.path).mono(victim.sample_rate))
-            proof = certify(victim, wave, n0=N0, n=N, alpha=ALPHA)
+            so_far = partial(_told, tell, (done - 1) * (N0 + N), whole)
+            proof = certify(victim, wave, n0=N0, n=N, alpha=ALPHA, progress=so_far)
             known = {"label": proof.label, "radius_l2": proof.radius_l2, "p_lower": proof.p_lower}
             known["snr_db"] = None if proof.label is None else proof.snr_db
             memory.keep(key, known)
@@ -52,6 +57,10 @@ def certified(
         highest = max(reached, default=None)
         broken = highest is not None and known["snr_db"] is not None and highest > known["snr_db"]
         clips.append({"clip": case.path.name, **known, "attack_snr_db": highest, "broken": broken})
-        tell(done, len(some))
+        tell(done * (N0 + N), whole)
     return {"n0": N0, "n": N, "alpha": ALPHA, "sd": victim.sd, "clips": clips,
             "broken": sum(one["broken"] for one in clips)}  # fmt: skip
+
+
+def _told(tell: Callable[[int, int], None], before: int, whole: int, asked: int) -> None:
+    tell(before + asked, whole)

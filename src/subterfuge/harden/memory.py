@@ -68,6 +68,25 @@ class Memory:
             ) from None
 
 
+def stamp(path: Path) -> tuple[int, int] | None:
+    """Give a file's size and the time when it was written, by which a replaced one is known; None where none is."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def content_of(file: str | None) -> str | bool:
+    """Give the hash of a file's content; False where no file is meant, and an empty text where it cannot be read."""
+    if file is None:
+        return False
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 def key_of(*parts: object) -> str:
     """Give one short hash for everything that a piece of work depends on."""
     return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:24]

@@ -14,7 +14,7 @@ from subterfuge.campaign.effort import Effort
 from subterfuge.campaign.pool import each, told, victim_of
 from subterfuge.errors import SubterfugeError
 from subterfuge.harden.attempts import SEARCHES, Faced, face
-from subterfuge.harden.memory import Memory, key_of
+from subterfuge.harden.memory import Memory, content_of, key_of
 
 SNRS_DB = (60.0, 50.0, 40.0, 30.0, 20.0)
 """Signal-to-noise ratios that robust accuracy is told at."""
@@ -144,7 +144,7 @@ class Plan:
         sound = case.path.stat() if case.path.exists() else None
         size = None if sound is None else (sound.st_size, sound.st_mtime_ns)
         asked = (self.effort, self.searches, self.goal, self.seed, case.number < self.effort.doubted)
-        return key_of(VERSION, fingerprint, case, size, asked, elsewhere is not None, *case.also)
+        return key_of(VERSION, fingerprint, case, size, asked, content_of(elsewhere), *case.also)
 
 
 def strength_of(
