@@ -12,6 +12,8 @@ from subterfuge.campaign.rows import Audit
 TURNED = {"white": "white box", "untargeted": "untargeted"}
 FIRST = ("denoise", "requantise", "lowpass", "mp3")
 """Transforms that `subterfuge harden` can put before a victim."""
+BLIND = ("scores", "labels")
+"""Searches that hidden gradients do not stop, and that more queries help."""
 DEADLY = 0.25
 """A transform that at most this part of the wins survives is worth trying before the victim."""
 POOR = 0.6
@@ -88,10 +90,11 @@ def next_of(audit: Audit, figures: Figures, verdict: str) -> list[str]:
         steps.append(f"Nothing was attacked: ask for searches, `{again} --out audit`.")
         return steps
     if any(one.get("hides") for one in audit.doubts):
+        blind = ",".join(one.probe for one in figures.searches if one.probe in BLIND) or "labels"
         steps.append(
             "Do not trust what looks robust: gradients may be hidden. See `subterfuge check "
             f"{shlex.quote(said(card))}`, then give the black boxes more, "
-            f"`{again} --only scores,labels --queries 10000 --out black-box`."
+            f"`{again} --only {blind} --queries 10000 --out black-box`."
         )
     accuracy = figures.clean.accuracy.value
     if accuracy is not None and accuracy < POOR:

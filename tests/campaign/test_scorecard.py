@@ -1,0 +1,253 @@
+"""The scorecard: its word is earned by the numbers, its line carries them, its advice can be typed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from click import Group
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.campaign.kit import audit_of, lost, scored, trial, tried, won
+
+from subterfuge.campaign.figures import figures_of
+from subterfuge.campaign.rows import Audit, Row
+from subterfuge.campaign.scorecard import VERDICTS, Scorecard, bars, check_bars, scorecard_of
+from subterfuge.cli import cli
+from subterfuge.errors import InputError
+
+NAMES = [f"clip{k}" for k in range(8)]
+HIDES = {"sign": "flat slopes", "hides": True, "words": "the slope is 0 at 3 of 8 clips"}
+
+
+def card(audit: Audit) -> Scorecard:
+    return scorecard_of(audit, figures_of(audit))
+
+
+def attacked(snr_db: float, masked: int, mos: float = 4.9, **about: Any) -> Audit:
+    """Give an audit of 8 clips, all of them right: white box at an SNR, so many turned below the threshold."""
+    white = [won(name, "low", "high", snr_db + k / 10, zimtohrli_mos=mos) for k, name in enumerate(NAMES)]
+    below: list[Row] = [
+        tried(name, "low", None, 30.0, won=k < masked, probe="masked", zimtohrli_mos=mos)
+        for k, name in enumerate(NAMES)
+    ]
+    return audit_of([*white, *below], dict.fromkeys(NAMES, "low"), **about)
+
+
+@pytest.mark.parametrize(
+    ("audit", "word"),
+    [
+        (attacked(15.0, 0), "robust"),
+        (attacked(15.0, 4), "robust"),
+        (attacked(15.0, 5), "fooled"),
+        (attacked(25.0, 0), "weak"),
+        (attacked(39.0, 4), "weak"),
+        (attacked(41.0, 0), "fooled"),
+        (attacked(41.0, 0, mos=3.0), "weak"),
+        (attacked(15.0, 0, doubts=[HIDES]), "doubtful"),
+        (attacked(15.0, 0, doubts=[HIDES | {"hides": False}]), "robust"),
+        (attacked(41.0, 8, doubts=[HIDES]), "fooled"),
+        (audit_of(clean={"a": "low"}), "incomplete"),
+        (audit_of(), "incomplete"),
+        (audit_of([won("a", "low", "high", 50.0), tried("b", "low", "high", None, state="left")]), "incomplete"),
+        (audit_of([won("a", "low", "high", 50.0), tried("b", "low", "high", None, state="failed")]), "incomplete"),
+        (audit_of([tried("a", "low", "high", None, already=True)]), "incomplete"),
+        (audit_of([lost(name, "low", "high") for name in NAMES]), "robust"),
+        (audit_of([lost("a", "low", "middle", answer="high")], {"a": ("low", "high")}), "weak"),
+    ],
+)
+def test_the_word_is_what_the_numbers_earn(audit: Audit, word: str) -> None:
+    found = card(audit)
+    assert found.verdict == word
+    assert found.sentences[0].startswith(f"tuned is {word}: ")
+
+
+def test_a_black_box_that_turns_clips_makes_no_robust_victim() -> None:
+    rows = [lost(name, "low", "high") for name in NAMES]
+    black = [won(name, "low", "high", 30.0, probe="scores") for name in NAMES]
+    assert card(audit_of(rows)).verdict == "robust"
+    assert card(audit_of([*rows, *black])).verdict == "weak"
+
+
+def test_clips_that_are_wrong_as_they_come_do_not_fool_by_themselves() -> None:
+    wrong = dict.fromkeys(NAMES[1:], ("low", "high"))
+    rows = [lost(name, "low", "middle", answer="high") for name in NAMES[1:]]
+    mine = [lost(NAMES[0], "low", "high"), lost(NAMES[0], "low", None, probe="masked")]
+    found = card(audit_of([*mine, *rows], {NAMES[0]: "low"} | wrong))
+    assert found.verdict == "robust"
+    assert any("wrong about many clips as they come" in step for step in found.next)
+
+
+def test_the_line_carries_the_figures() -> None:
+    survival = [trial("mp3=64", True), trial("gain=-6", False)]
+    rows = [won(name, "low", "high", 48.1, survival=survival) for name in NAMES]
+    rows += [won(name, "low", None, 60.0, probe="untargeted") for name in NAMES]
+    rows += [won(name, "low", None, 40.0, probe="masked") for name in NAMES]
+    rows += [tried(name, "low", "high", 41.0, won=k < 6, probe="scores") for k, name in enumerate(NAMES)]
+    rows += [tried(name, "low", "high", 12.3, won=k < 3, probe="labels") for k, name in enumerate(NAMES)]
+    audit = audit_of(rows, dict.fromkeys(NAMES, "low") | {"x": ("low", "high"), "y": ("low", "high")})
+    assert card(audit).line == (
+        "tuned: clean 80 % [49, 94] of 10; robust below the masking threshold 0 %; white box 48.1 dB SNR [48, 48]; "
+        "scores at 600 queries 41.0 dB (6 of 8); labels at 600 queries wins 3 of 8; wins survive 50 % of 2 transforms "
+        "(subterfuge 1 quick, seed 0)"
+    )
+
+
+def test_the_line_of_an_audit_of_nothing_is_a_line_too() -> None:
+    assert card(audit_of()).line == "tuned: clean accuracy not known (subterfuge 1 quick, seed 0)"
+    unfinished = audit_of([tried("a", "low", "high", None, state="left")])
+    assert "incomplete: 0 of 1 jobs done" in card(unfinished).line
+
+
+def test_names_cannot_steer_a_terminal_or_break_a_line() -> None:
+    audit = audit_of(
+        [won("a", "low\x1b[2J", "hi\ngh", 50.0), won("a", "low\x1b[2J", "x", 40.0)],
+        victim={"name": "tu\nned\x1b[31m", "card": "a b;rm -rf.toml"},
+        doubts=[{"sign": "a\x07", "hides": True, "words": "b\r"}],
+    )
+    found = card(audit)
+    for text in (found.line, *found.sentences, *found.next):
+        assert text.isprintable(), text
+    assert any(shlex.quote("a b;rm -rf.toml") in step for step in found.next)
+
+
+def test_what_failed_is_named_with_its_first_error_and_can_be_tried_again() -> None:
+    failed = tried("b", "low", "high", None, state="failed", error="VictimError: it died")
+    found = card(audit_of([won("a", "low", "high", 50.0), failed, scored("c", "low", None, state="left")]))
+    assert "Of 3 jobs 1 failed and 1 are left; the first: VictimError: it died." in found.sentences
+    assert any("--retry" in step for step in found.next)
+    assert any("goes on with the 1 job left" in step for step in found.next)
+
+
+def test_the_sentences_name_the_easiest_and_the_hardest_pair_and_the_deadliest_transform() -> None:
+    survival = [trial("gain=-6", True), trial("mp3=64", False)]
+    rows = [won("a", "low", "high", 50.0, survival=survival), lost("b", "high", "low")]
+    found = card(audit_of(rows))
+    assert "Easiest is low to high, 50.0 dB; hardest is high to low, lost (search white)." in found.sentences
+    assert any("deadliest is mp3=64: 0 of 1 come through" in sentence for sentence in found.sentences)
+
+
+def test_a_transform_that_kills_most_wins_is_tried_as_a_defence() -> None:
+    rows = [
+        won(name, "low", "high", 50.0, survival=[trial("gain=-6", False), trial("mp3=64", False)]) for name in NAMES
+    ]
+    steps = card(audit_of(rows)).next
+    assert any("--with mp3=64,noise,adversarial" in step for step in steps)
+
+
+def test_a_hidden_gradient_asks_for_black_boxes_and_a_robust_victim_for_a_bar() -> None:
+    assert any("--only labels" in step for step in card(attacked(15.0, 0, doubts=[HIDES])).next)
+    robust = card(attacked(15.0, 0)).next
+    assert any("--fail-under clean=0.67,robust=0.67" in step for step in robust)
+    assert any("--standard" in step for step in robust)
+
+
+EVERY = [
+    attacked(15.0, 0),
+    attacked(25.0, 0, level="standard"),
+    attacked(50.0, 8),
+    attacked(15.0, 0, doubts=[HIDES]),
+    audit_of(),
+    audit_of([won("a", "low", "high", 50.0), tried("b", "low", "high", None, state="failed", error="x")]),
+    audit_of([won("a", "low", "high", 30.0)], {"a": "low", "b": ("low", "high")}),
+]
+
+
+@pytest.mark.parametrize("audit", EVERY)
+def test_every_command_that_is_advised_exists_with_its_options(audit: Audit) -> None:
+    for step in card(audit).next:
+        for command in re.findall(r"`(subterfuge [^`]*)`", step):
+            name, *words = shlex.split(command)[1:]
+            assert isinstance(cli, Group)
+            known = cli.commands.get(name)
+            if known is None:
+                pytest.skip(f"the command {name} is not there yet")
+            options = {option for one in known.params for option in (*one.opts, *one.secondary_opts)}
+            assert {word for word in words if word.startswith("--")} <= options, command
+
+
+@pytest.mark.parametrize("audit", EVERY)
+def test_a_scorecard_is_plain_json_and_its_verdict_is_explained(audit: Audit) -> None:
+    told = json.loads(json.dumps(card(audit).json()))
+    assert told["says"] == VERDICTS[told["verdict"]]
+    assert set(told) == {"line", "verdict", "says", "sentences", "next"}
+    assert told["next"], "there is always something to do"
+
+
+# bars
+
+
+def missed(audit: Audit, text: str) -> Sequence[str]:
+    return bars(figures_of(audit), text)
+
+
+def test_a_bar_is_missed_below_it_and_met_on_it() -> None:
+    audit = attacked(33.0, 4)
+    assert missed(audit, "robust=0.5,clean=1") == []
+    assert missed(audit, "robust=0.51") == [
+        "robust=0.51: robust accuracy below the masking threshold is 0.5 (4 of 8 clips)"
+    ]
+    assert missed(audit, "robust@35=1, robust@32.5=0") == []
+    assert missed(audit, "robust@32.5=0.1") == ["robust@32.5=0.1: robust accuracy at 32.5 dB SNR is 0 (0 of 8 clips)"]
+
+
+def test_the_bar_of_snr_is_the_most_that_an_attacker_may_need() -> None:
+    audit = attacked(33.0, 0)
+    assert missed(audit, "snr=34") == []
+    assert missed(audit, "snr=30") == ["snr=30: the search white needs no louder a change than 33.3 dB SNR (median)"]
+    assert missed(audit_of([lost("a", "low", "high")]), "snr=0") == [], "no change at all was found"
+    blind = audit_of([won("a", "low", None, 33.0, probe="untargeted")])
+    assert "untargeted" in missed(blind, "snr=30")[0]
+
+
+def test_what_could_not_be_measured_is_missed_and_says_so() -> None:
+    audit = audit_of([won("a", None, "high", 30.0)], {"a": (None, "low")})
+    assert missed(audit, "clean=0,robust=0,robust@30=0") == [
+        "clean=0: it could not be measured, which counts as missed",
+        "robust=0: it could not be measured, which counts as missed",
+    ]
+    assert len(missed(audit_of(), "snr=40,clean=0,robust=0,robust@20=0")) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", "NAME=NUMBER was expected"),
+        ("robust", "NAME=NUMBER was expected"),
+        ("robust=0.5,", "NAME=NUMBER was expected"),
+        ("robost=0.5", "did you mean robust"),
+        ("clean@30=0.5", "bar 'clean@30' is not known"),
+        ("robust=1.5", "from 0 to 1 was expected"),
+        ("robust=50", "50 % is 0.5"),
+        ("robust=-0.1", "from 0 to 1"),
+        ("clean=nan", "and 'nan' is none"),
+        ("clean=1_0", "'1_0' is none"),
+        ("clean=half", "'half' is none"),
+        ("snr=900", "from -150 to 150"),
+        ("snr=inf", "'inf' is none"),
+        ("robust@70=0.5", "dB after the @ from 0 to 60"),
+        ("robust@=0.5", "dB after the @"),
+        ("robust@31=0.5", "try robust@30=0.5"),
+        ("robust=0.5,robust=0.6", "given twice"),
+    ],
+)
+def test_a_bar_that_makes_no_sense_is_refused_before_any_work(text: str, match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        check_bars(text)
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with contextlib.suppress(InputError):
+        assert check_bars(text)
+
+
+@given(st.sampled_from(["robust", "robust@20", "robust@42.5", "clean", "snr"]), st.integers(0, 100))
+def test_a_bar_is_written_as_it_is_read(name: str, percent: int) -> None:
+    text = f"{name}={percent / 100:g}"
+    assert [one.word for one in check_bars(text)] == [text]
