@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from subterfuge.cli.options import PATH, as_json, examples
+from subterfuge.cli.options import PATH, as_json, examples, seed_option
 from subterfuge.cli.show import print_json, print_table, print_warnings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ HEAD = ("figure", "A", "B", "B - A", "95 %", "p", "Holm's p", "B is", "cases")
 )
 @click.argument("a", type=PATH)
 @click.argument("b", type=PATH)
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the draws.")
+@seed_option("Of the draws.")
 @as_json
 def compare(a: Path, b: Path, seed: int, as_json: bool) -> None:
     """Is victim B stronger than victim A? Set two audits side by side, on the cases that both have.
