@@ -119,7 +119,7 @@ def test_names_cannot_steer_a_terminal_or_break_a_line() -> None:
 def test_what_failed_is_named_with_its_first_error_and_can_be_tried_again() -> None:
     failed = tried("b", "low", "high", None, state="failed", error="VictimError: it died")
     found = card(audit_of([won("a", "low", "high", 50.0), failed, scored("c", "low", None, state="left")]))
-    assert "Of 3 jobs 1 failed and 1 are left; the first: VictimError: it died." in found.sentences
+    assert "Of 3 jobs 1 failed and 1 is left; the first: VictimError: it died." in found.sentences
     assert any("--retry" in step for step in found.next)
     assert any("goes on with the 1 job left" in step for step in found.next)
 

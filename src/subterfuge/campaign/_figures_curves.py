@@ -23,6 +23,10 @@ WITHIN_DB = 20.0
 labels begins at another sound, which is a win by itself, so without this every curve would be full at one query."""
 
 
+Cost = Callable[[Try], float]
+"""What a try spent of a budget; infinity where it turned nothing."""
+
+
 @dataclass(frozen=True)
 class Curve:
     """One family of searches against one budget."""
@@ -58,22 +62,24 @@ class Robust:
 def curves_of(tries: Tries, seed: int) -> tuple[Curve, ...]:
     """Give every curve of every family, and of all searches together where there are several."""
     most = max((one.calls for one in tries.tries), default=1.0), max((one.seconds for one in tries.tries), default=1.0)
-    axes: tuple[tuple[str, Sequence[float], Callable[[Try], float], bool], ...] = (
-        ("snr_db", SNR_GRID_DB, lambda one: one.snr_db if one.turned else -math.inf, True),
-        ("nmr_db", NMR_GRID_DB, lambda one: one.nmr_db if one.turned else math.inf, False),
-        ("queries", _log_grid(0, most[0]), lambda one: one.calls_within(WITHIN_DB), False),
-        ("seconds", _log_grid(-1, most[1]), lambda one: one.seconds_within(WITHIN_DB), False),
+    axes: tuple[tuple[str, Sequence[float], Cost], ...] = (
+        ("snr_db", SNR_GRID_DB, _loudness),
+        ("nmr_db", NMR_GRID_DB, lambda one: one.nmr_db if one.turned else math.inf),
+        ("queries", _log_grid(0, most[0]), lambda one: one.calls_within(WITHIN_DB)),
+        ("seconds", _log_grid(-1, most[1]), lambda one: one.seconds_within(WITHIN_DB)),
     )
     found: list[Curve] = []
     for family, probes in families(tries).items():
-        levels = [(clip, [one for one in asked if one.probe in probes]) for clip, asked in judged(tries, probes)]
-        if not levels:
+        clips = judged(tries, probes)
+        if not clips:
             continue
-        for axis, grid, cost, above in axes:
-            turned = np.array([[_turned(clip, asked, cost, x, above) for x in grid] for clip, asked in levels])
+        for axis, grid, cost in axes:
+            needs = np.array([_needs(clip, asked, cost) for clip, asked in clips])
+            allowed = -np.array(grid) if axis == "snr_db" else np.array(grid)
+            turned = needs[:, None] <= allowed
             part, low, high = shares_of(turned, dice(seed, "curve", family, axis))
             ends = [tuple(None if math.isnan(x) else x for x in side.tolist()) for side in (low, high)]
-            found.append(Curve(family, axis, len(levels), tuple(grid), tuple(part.tolist()), *ends))
+            found.append(Curve(family, axis, len(clips), tuple(grid), tuple(part.tolist()), *ends))
     return tuple(found)
 
 
@@ -85,7 +91,7 @@ def robust_of(tries: Tries) -> tuple[Robust, ...]:
         if not clips:
             continue
         for snr_db in SNRS_DB:
-            stands = sum(not _turned(clip, asked, _reach, snr_db, True) for clip, asked in clips)
+            stands = sum(_needs(clip, asked, _loudness) > -snr_db for clip, asked in clips)
             found.append(_robust(family, snr_db, stands, [clip for clip, _ in clips]))
         if "masked" in probes:
             clips = judged(tries, ("masked",))
@@ -112,14 +118,14 @@ def judged(tries: Tries, probes: Sequence[str]) -> list[tuple[Heard, list[Try]]]
     return [(clip, by.get(clip.sha256, [])) for clip in tries.drawn if clip.right is False or clip.sha256 in by]
 
 
-def _reach(one: Try) -> float:
-    return one.snr_db if one.turned else -math.inf
+def _loudness(one: Try) -> float:
+    """Give the level of the change beside the clip's, in dB: minus the SNR."""
+    return -one.snr_db if one.turned else math.inf
 
 
-def _turned(clip: Heard, asked: Sequence[Try], cost: Callable[[Try], float], allowed: float, above: bool) -> bool:
-    if clip.right is False:
-        return True
-    return any(cost(one) >= allowed if above else cost(one) <= allowed for one in asked)
+def _needs(clip: Heard, asked: Sequence[Try], cost: Cost) -> float:
+    """Give the least budget at which a clip is turned: less than any where it is wrong as it comes."""
+    return -math.inf if clip.right is False else min(map(cost, asked), default=math.inf)
 
 
 def _robust(family: str, snr_db: float | None, stands: int, clips: Sequence[Heard]) -> Robust:

@@ -160,7 +160,7 @@ def _needed(one: Searched) -> str:
 def _incomplete(audit: Audit, figures: Figures) -> str:
     error = next((row.error for row in audit.rows if row.state == "failed" and row.error), None)
     first = "" if error is None else f"; the first: {said(error)}"
-    return f"Of {_jobs(figures.jobs)} {figures.failed} failed and {figures.left} are left{first}."
+    return f"Of {_jobs(figures.jobs)} {figures.failed} failed and {figures.left} {_are(figures.left)} left{first}."
 
 
 def _robust(figures: Figures) -> list[str]:
@@ -171,7 +171,7 @@ def _robust(figures: Figures) -> list[str]:
     of = at[0].accuracy.of
     stand = ", ".join(f"{one.stands} at {one.snr_db:g} dB" for one in at)
     told = [
-        f"Of {of} attacked clip{_s(of)} {at[0].right} {'is' if at[0].right == 1 else 'are'} right as they come; so "
+        f"Of {of} attacked clip{_s(of)} {at[0].right} {_are(at[0].right)} right as they come; so "
         f"many stay right: {stand} SNR."
     ]
     below = figures.robust_at(None)
@@ -268,3 +268,7 @@ def _jobs(count: int) -> str:
 
 def _s(count: int) -> str:
     return "" if count == 1 else "s"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -15,8 +15,8 @@ __all__ = ["VERDICTS", "Bar", "Scorecard", "bars", "check_bars", "scorecard_of"]
 FOOLED_DB = 40.0
 """Above this a change is a hundredth of the sound or less in amplitude: in music it is at or under what one hears."""
 ROBUST_DB = 20.0
-"""A change this far below the sound is a tenth of it, and plainly heard: who must go further disturbs, and fools
-nobody who listens."""
+"""A change this far below the sound is a tenth of it: plainly heard, unless it is shaped to hide, and that is what the
+masking threshold asks."""
 SMALL_MOS = 4.5
 """Zimtohrli's score from which a change is near no difference (5); at 4 one hears it, and it does not annoy."""
 MOST = 0.5
