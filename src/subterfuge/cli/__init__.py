@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from subterfuge.cli.audit import audit as audit_command
+from subterfuge.cli.compare import compare as compare_command
 from subterfuge.cli.control import control as control_command
 from subterfuge.cli.data import data as data_command
 from subterfuge.cli.evaluate import evaluate as evaluate_command
@@ -37,6 +39,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
+from subterfuge.cli.report import report as report_command
 from subterfuge.cli.show import number, plain, print_json, print_outcome, print_table, print_table_of, print_warnings
 from subterfuge.cli.survive import survive as survive_command
 from subterfuge.cli.survive import transforms as transforms_command
@@ -273,6 +276,9 @@ cli.add_command(universal_command)
 cli.add_command(train_command)
 cli.add_command(evaluate_command)
 cli.add_command(listen_command)
+cli.add_command(audit_command)
+cli.add_command(compare_command)
+cli.add_command(report_command)
 
 
 @cli.command(epilog=examples("subterfuge attacks", "subterfuge attacks --json"))

@@ -56,6 +56,7 @@ def item_of(row: Row) -> dict[str, Any]:
         "bars": bars_of(row),
         "charts": charts_of(found),
         "metrics": metrics_of(found),
+        "spent": spent_of(found),
         "survival": survival_of(mapping(row.result.get("survival"))),
         "warnings": [str(one) for one in sequence(found.get("warnings"))],
         "command": command_of(found) if found else None,
@@ -73,7 +74,7 @@ def _sentences(row: Row) -> list[str]:
     chances = [real(found.get(key)) for key in ("probability_before", "probability")]
     chance = ""
     if None not in chances:
-        chance = f" Its probability of {about}: {number(chances[0], 3)} before, {number(chances[1], 3)} after."
+        chance = f" Its probability of {about}: {_chance(chances[0])} before, {_chance(chances[1])} after."
     if found.get("already"):
         return [f"The victim says {before} of the clip as it comes, so nothing was changed. It counts in no median."]
     if found.get("won"):
@@ -93,6 +94,10 @@ def _sentences(row: Row) -> list[str]:
             f"white noise {alone}."
         )
     return said
+
+
+def _chance(value: float | None) -> str:
+    return "under 0.001" if value is not None and 0 < value < 0.0005 else number(value, 3)
 
 
 def bars_of(row: Row) -> dict[str, Any] | None:
@@ -128,18 +133,23 @@ def metrics_of(outcome: Mapping[str, Any]) -> list[list[str]]:
         value = real(outcome.get(key))
         if value is not None:
             rows.append([metric.title, number(value, DIGITS.get(key, 1)), metric.unit, metric.good])
-    spent = (
+    return rows
+
+
+def spent_of(outcome: Mapping[str, Any]) -> list[list[str]]:
+    """Give rows of what a search took: what, value, unit."""
+    kinds = (
         ("queries", "queries", 0, "sounds that the search asked about"),
         ("gradients", "gradients", 0, "backward passes"),
         ("judgements", "judgements", 0, "written files that the true victim judged"),
         ("seconds", "time", 1, "s"),
         ("margin", "margin reached", 4, "of scores; above 0 wins"),
     )
-    for key, title, digits, unit in spent:
-        value = real(outcome.get(key))
-        if value is not None:
-            rows.append([title, number(value, digits), unit, ""])
-    return rows
+    return [
+        [title, number(value, digits), unit]
+        for key, title, digits, unit in kinds
+        if (value := real(outcome.get(key))) is not None
+    ]
 
 
 def survival_of(survival: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -198,7 +208,9 @@ def charts_of(outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
     charts.append(_chart("Along the border of the answers", "queries", "SNR, dB", {"SNR": walk}))
     front = [mapping(one) for one in sequence(findings.get("front"))]
     ends = ([real(one.get("snr_db")) for one in front], [real(one.get("margin")) for one in front])
-    charts.append(_chart("The front: quiet against sure", "SNR, dB", "margin, above 0 wins", {"front": ends}, zero=True))
+    charts.append(
+        _chart("The front: quiet against sure", "SNR, dB", "margin, above 0 wins", {"front": ends}, zero=True)
+    )
     return [chart for chart in charts if chart]
 
 

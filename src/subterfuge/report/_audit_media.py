@@ -1,4 +1,4 @@
-"""Which sounds and pictures a page holds: the best win of every clip before the second best, as long as there is room."""
+"""Which sounds and pictures a page holds: the best win of every clip first, and more as long as there is room."""
 
 from __future__ import annotations
 
@@ -27,23 +27,15 @@ SHARED = "before", "threshold"
 """Pictures that the wins of one clip have in common."""
 
 
-@dataclass
-class Media:
-    """What was made for the items of a page."""
-
-    blocks: dict[str, str] = field(default_factory=dict)
-    """Base64 by name: FLAC sounds, and pictures that several items have."""
-    items: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """By the row's place: what the item holds of its sounds and pictures."""
-    without: int = 0
-    """Wins whose sounds are not in the page, for want of room."""
+NO_ROOM = "its sounds are not in the page, for want of room; listen to the files beside it"
 
 
 @dataclass
-class _Sounds:
+class Sounds:
     """Packed sounds under a budget: what has the last turn is dropped first."""
 
     room: int
+    """Most bytes of base64, with their elements."""
     held: dict[str, bytes] = field(default_factory=dict)
     uses: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     queue: list[tuple[tuple[int, int], int, tuple[str, str]]] = field(default_factory=list)
@@ -57,12 +49,43 @@ class _Sounds:
             self.uses[name] += 1
             self.held[name] = content
         heapq.heappush(self.queue, ((-turn[0], -turn[1]), place, (first, second)))
+        self.fit(self.room)
+        return first, second
+
+    def fit(self, room: int) -> None:
+        """Drop what has the last turn until the rest fits."""
+        self.room = min(room, self.room)
         while self.size > self.room and self.queue:
             for name in heapq.heappop(self.queue)[2]:
                 self.uses[name] -= 1
                 if not self.uses[name]:
                     self.size -= _length(self.held.pop(name))
-        return first, second
+
+
+@dataclass
+class Media:
+    """What was made for the items of a page."""
+
+    sounds: Sounds
+    pictures: dict[str, str] = field(default_factory=dict)
+    """Base64 by name: those that several items have."""
+    items: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """By the row's place: what the item holds of its sounds and pictures."""
+
+    @property
+    def spare(self) -> int:
+        """Bytes that may come on top, where sounds are dropped and that is said."""
+        return len(self.items) * (len(NO_ROOM) + 4)
+
+    def settle(self, room: int) -> dict[str, str]:
+        """Keep what fits, say where sounds are missing, and give all that is left in base64, by name."""
+        self.sounds.fit(room)
+        for item in self.items.values():
+            if "sounds" in item and not set(item["sounds"]) <= set(self.sounds.held):
+                del item["sounds"]
+                item["notes"].append(NO_ROOM)
+        packed = {f"s{name}": base64.b64encode(content).decode() for name, content in self.sounds.held.items()}
+        return self.pictures | packed
 
 
 def gather(
@@ -83,10 +106,9 @@ def gather(
 
     A sound that is gone or damaged, or cannot be drawn, is told in its item's ``notes``.
     """
-    media = Media()
+    media = Media(Sounds(room))
     turns = turns_of(rows)
     shown = dict(sorted(turns.items(), key=lambda one: one[1])[:MOST_SHOWN])
-    sounds = _Sounds(room)
     for done, place in enumerate(sorted(turns, key=lambda place: (turns[place][1], turns[place][0]))):
         progress(done, len(turns))
         row = rows[place]
@@ -104,14 +126,9 @@ def gather(
         except (ClipError, ValueError, KeyError, TypeError, OSError, MemoryError) as error:
             item["notes"].append(f"not shown: {error}")
             continue
-        item["notes"] += [*both.notes, *packed[2]]
-        item["sounds"] = sounds.add(turns[place], place, packed[:2])
-    for item in media.items.values():
-        if "sounds" in item and not set(item["sounds"]) <= set(sounds.held):
-            del item["sounds"]
-            item["notes"].append("its sounds are not in the page, for want of room; listen to the files beside it")
-            media.without += 1
-    media.blocks |= {f"s{name}": base64.b64encode(content).decode() for name, content in sounds.held.items()}
+        item["notes"] += [*both.notes, *packed.notes]
+        item["bits"] = packed.bits
+        item["sounds"] = media.sounds.add(turns[place], place, packed.files)
     return media
 
 
@@ -121,7 +138,7 @@ def turns_of(rows: Sequence[Row]) -> dict[int, tuple[int, int]]:
     for place, row in enumerate(rows):
         if state_of(row) in ("won", "already") and row.outcome and row.outcome.get("file"):
             by_clip[row.job.name].append(place)
-    turns = {}
+    turns: dict[int, tuple[int, int]] = {}
     for number, wins in enumerate(by_clip.values()):
         ranked = sorted(wins, key=lambda place: -_snr(rows[place]))
         turns |= {place: (rank, number) for rank, place in enumerate(ranked)}
@@ -138,7 +155,7 @@ def _about(both: Both, media: Media) -> dict[str, Any]:
     told = pictures(both.before, both.after, both.sample_rate)
     for kind in SHARED:
         name = f"p{_name(told[kind].encode())}"
-        media.blocks[name] = told[kind]
+        media.pictures[name] = told[kind]
         told[kind] = name
     return {
         "picture": told,
@@ -153,7 +170,9 @@ def _about(both: Both, media: Media) -> dict[str, Any]:
 def links(row: Row, folder: Path, page: Path) -> list[list[str]]:
     """Give what the files of a win are called and where they are, as addresses relative to the page."""
     found: Mapping[str, Any] = row.outcome or {}
-    places = [("changed file", folder / str(found["file"])), ("original", Path(row.job.path))] if found.get("file") else []
+    places = (
+        [("changed file", folder / str(found["file"])), ("original", Path(row.job.path))] if found.get("file") else []
+    )
     return [[title, address(place, page)] for title, place in places if str(place) not in ("", ".")]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from subterfuge.audio.place import check_target
 from subterfuge.campaign.rows import Audit, Job, Row
 from subterfuge.driver.controls_case import ENDING, read_record
-from subterfuge.errors import InputError
+from subterfuge.errors import InputError, OutputError
+from subterfuge.outcome import outcome_path
 
 LEDGER = "audit.ledger"
 """What an audit's folder holds."""
@@ -27,11 +31,11 @@ def audit_of(paths: Sequence[str | Path], progress: Callable[[int, int], None] =
         ClipError: as `InputError`, of what is no outcome.
     """
     given = [Path(path) for path in paths]
-    ledgers = [path / LEDGER if path.is_dir() else path for path in given if _is_ledger(path)]
+    ledgers = [path / LEDGER if path.is_dir() else path for path in given if is_ledger(path)]
     if ledgers:
         if len(given) > 1:
             raise InputError(f"{ledgers[0]} is a ledger, and {len(given)} paths were given; give a ledger alone")
-        from subterfuge.campaign.ledger import Ledger
+        from subterfuge.campaign.ledger import Ledger  # sqlite3 is for those who have one
 
         return Ledger.read(ledgers[0])
     found: list[Path] = []
@@ -43,8 +47,33 @@ def audit_of(paths: Sequence[str | Path], progress: Callable[[int, int], None] =
     return _together(found, progress)
 
 
-def _is_ledger(path: Path) -> bool:
+def is_ledger(path: Path) -> bool:
+    """Say whether a path is a ledger, or the folder of one."""
     return path.suffix == ".ledger" or (path.is_dir() and (path / LEDGER).exists())
+
+
+def check_place(place: Path, audit: Audit, sources: Sequence[str | Path], force: bool) -> None:
+    """Refuse to write a page over what it is made of, even by force, and, unless forced, over anything.
+
+    Raises:
+        OutputError: the place is a ledger, a record, a sound or a clip, is a folder, or holds something.
+    """
+    check_target(place, None, force=True)  # a folder, a device, a name that cannot be
+    files = [Path(source) for source in sources]
+    files += [audit.folder / LEDGER]
+    for row in audit.rows:
+        files += [Path(row.job.path)] if row.job.path else []
+        file = (row.outcome or {}).get("file")
+        files += [audit.folder / str(file), outcome_path(audit.folder / str(file))] if file else []
+    if place.exists():
+        for file in files:
+            with contextlib.suppress(OSError, ValueError):  # one that is gone
+                if place.samefile(file):
+                    raise OutputError(
+                        f"{place} is what the page is made of, which is never overwritten, not even by force. Choose "
+                        "another name."
+                    )
+    check_target(place, None, force)
 
 
 def _together(paths: Sequence[Path], progress: Callable[[int, int], None]) -> Audit:
@@ -108,8 +137,6 @@ def _victim(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _told_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Give clips of one name, but of other content, names that tell them apart."""
-    from dataclasses import replace
-
     owners: dict[str, set[str]] = {}
     for row in rows:
         owners.setdefault(row.job.name, set()).add(row.job.sha256)

@@ -78,7 +78,7 @@ def table(
     body = "".join(
         f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
     )
-    kind = f' class="{text(" ".join(filter(None, [numbers and "numbers", classes])))}"' if numbers or classes else ""
+    kind = f' class="{text(f"numbers {classes}" if numbers else classes)}"'
     return (
         f'<div class="scroller" role="region" aria-label="{text(caption)}" tabindex="0"><table{kind}>'
         f"<caption>{text(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"

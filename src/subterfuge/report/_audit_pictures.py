@@ -1,4 +1,4 @@
-"""Spectrograms for a page: few cells, even in mels, as bytes; with them what the sound masks, and where a change shows."""
+"""Spectrograms for a page: few cells, even in mels, as bytes; and what the sound masks, and where a change shows."""
 
 from __future__ import annotations
 

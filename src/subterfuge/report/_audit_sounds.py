@@ -87,8 +87,19 @@ def _cut(before: Samples, after: Samples, rate: int, notes: list[str]) -> Both:
     return Both(before[:, here], after[:, here], rate, start, frames, tuple(notes))
 
 
-def pack(both: Both) -> tuple[bytes, bytes, tuple[str, ...]]:
-    """Write both sounds as FLAC, with the bits that they have, at most 24; give what was done to fit them in too.
+@dataclass(frozen=True)
+class Packed:
+    """A pair of FLAC files."""
+
+    files: tuple[bytes, bytes]
+    bits: tuple[int, int]
+    """Of their samples, 16 or 24."""
+    notes: tuple[str, ...]
+    """What was done to fit the samples in."""
+
+
+def pack(both: Both) -> Packed:
+    """Write both sounds as FLAC, with the bits that they have, at most 24.
 
     Raises:
         ClipError: FLAC cannot hold them.
@@ -102,14 +113,15 @@ def pack(both: Both) -> tuple[bytes, bytes, tuple[str, ...]]:
     kinds = [format_of(one) for one in (before, after)]
     if "f32" in kinds:
         notes.append("the samples have more than 24 bits; they are embedded with 24")
-    first, second = (_flac(one, both.sample_rate, kind) for one, kind in zip((before, after), kinds, strict=True))
-    return first, second, tuple(notes)
+    first, second = (16 if kind == "s16" else 24 for kind in kinds)
+    files = _flac(before, both.sample_rate, first), _flac(after, both.sample_rate, second)
+    return Packed(files, (first, second), tuple(notes))
 
 
-def _flac(samples: Samples, rate: int, kind: str) -> bytes:
+def _flac(samples: Samples, rate: int, bits: int) -> bytes:
     import soundfile
 
-    subtype = "PCM_16" if kind == "s16" else "PCM_24"
+    subtype = f"PCM_{bits}"
     held = io.BytesIO()
     try:
         soundfile.write(held, samples.T, rate, format="FLAC", subtype=subtype, compression_level=1.0)

@@ -17,6 +17,9 @@ AXES = {
 """Of the robustness curves: heading, axis, remark."""
 SHADES = 8
 """Steps of the heat map."""
+MOST_FACTS = 5
+SHOWN_DB = 40.0
+"""SNR of the robust accuracy that stands among the first figures."""
 SEVERAL = 2
 """Pairs from which on there is a map to draw."""
 
@@ -106,18 +109,22 @@ def _facts(figures: Mapping[str, Any]) -> str:
         value = mapping(one.get("accuracy"))
         if one is robust[0] or one.get("family") == robust[0].get("family"):
             snr = real(one.get("snr_db"))
-            if (snr is None or snr == 40) and real(value.get("value")) is not None:  # noqa: PLR2004
+            if snr in (None, SHOWN_DB) and real(value.get("value")) is not None:
                 below = "below the masking threshold" if snr is None else f"at {number(snr, 0)} dB SNR"
                 told.append((f"stays right {below}", percent(value["value"]), _between(value, percent)))
     for one in map(mapping, sequence(figures.get("searches"))):
-        snr = mapping(one.get("snr_db"))
-        if real(snr.get("value")) is not None and len(told) < 5:  # noqa: PLR2004
-            told.append((f"median SNR needed, {one.get('probe')}", f"{number(snr['value'])} dB", _between(snr, number)))
+        needed = mapping(one.get("snr_db"))
+        if real(needed.get("value")) is not None and not one.get("limit") and len(told) < MOST_FACTS:
+            told.append(
+                (f"median SNR needed, {one.get('probe')}", f"{number(needed['value'])} dB", _between(needed, number))
+            )
     survived = mapping(mapping(figures.get("survival") or figures.get("survived")).get("everything"))
     if real(mapping(survived.get("share")).get("value")) is not None:
         share = percent(mapping(survived["share"])["value"])
         told.append(("of the wins survive", share, f"{survived.get('survived')} of {survived.get('telling')} trials"))
-    cells = "".join(f"<div><dt>{text(a)}</dt><dd><b>{text(b)}</b> <span>{text(c)}</span></dd></div>" for a, b, c in told)
+    cells = "".join(
+        f"<div><dt>{text(a)}</dt><dd><b>{text(b)}</b> <span>{text(c)}</span></dd></div>" for a, b, c in told
+    )
     return f'<dl class="facts">{cells}</dl>' if cells else ""
 
 
@@ -163,8 +170,8 @@ def _searches(figures: Mapping[str, Any]) -> str:
     return table("Each search: medians, with 95 % intervals below them", [*heads, "noise does it too"], rows) + (
         '<p class="small">SNR needed: how far the change lies below the sound; a lost search counts as worse than any, '
         "and a dash is a median that half of the searches or more never reached. Noise to mask: −15 dB or less is hard "
-        "to hear. MOS: zimtohrli, 5 is no difference heard. Noise: draws as loud, and of the same spectrum, that met the "
-        "goal by themselves.</p>"
+        "to hear. MOS: zimtohrli, 5 is no difference heard. Noise: draws as loud, and of the same spectrum, that met "
+        "the goal by themselves.</p>"
     )
 
 
@@ -187,7 +194,8 @@ def _classes(figures: Mapping[str, Any]) -> str:
         clean = f"{one.get('right')} of {one.get('of')}" if one.get("of") else "–"
         rows.append([text(one.get("label")), text(clean), *cells])
     heads = ["class", "right as they come", *(f"{probe}, dB" for probe in probes)]
-    return table("Clips of each class: median SNR needed, and searches won", heads, rows) if rows else ""
+    caption = "Clips of each class: median SNR needed, and searches won"
+    return table(caption, heads, rows, classes="dense") if rows else ""
 
 
 def _pairs(figures: Mapping[str, Any], audit: Audit) -> str:
@@ -196,8 +204,8 @@ def _pairs(figures: Mapping[str, Any], audit: Audit) -> str:
         tally = mapping(one.get("tally"))
         found.setdefault(str(tally.get("probe")), {})[str(one.get("source")), str(one.get("target"))] = tally
     order = [str(label) for label in sequence(mapping(audit.setting.get("victim")).get("labels"))]
-    maps = []
-    for probe, cells in found.items():
+    maps: list[str] = []
+    for probe, cells in sorted(found.items(), key=lambda one: -len(one[1])):
         if len(cells) >= SEVERAL:
             opened = " open" if not maps else ""
             maps.append(f"<details{opened}><summary>{text(probe)}</summary>{_map(probe, cells, order)}</details>")
@@ -239,7 +247,7 @@ def _survival(figures: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     heads = ["transform", "", "survive", "trials", "not tried"]
-    return table("Wins that meet their goal still, after each transform", heads, rows) + (
+    return table("Wins that meet their goal still, after each transform", heads, rows, classes="fit dense") + (
         '<p class="small">The deadliest first. Trials that tell nothing, since the transform alone turns the clean '
         "clip, are left out.</p>"
     )

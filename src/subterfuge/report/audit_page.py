@@ -1,4 +1,4 @@
-"""The page of an audit: one HTML file that needs nothing else, with a verdict first and every attack to hear and see."""
+"""The page of an audit: one HTML file that needs nothing else, a verdict first, every attack to hear and see."""
 
 from __future__ import annotations
 
@@ -67,26 +67,9 @@ def page(
 ) -> str:
     """Give the text of a page that will stand at a place; the same audit gives the same text."""
     rows = [row for row in audit.rows if row.job.probe != "clean"]
-    room = min(MOST_SOUND_BYTES * 4 // 3, most_bytes)
-    style, script = asset("audit.css"), "\n".join(["(() => {", '"use strict";', *map(asset, SCRIPTS), "})();"])
-    items = [item_of(row) for row in rows]
-    lines = [line_of(number, row) for number, row in enumerate(rows)]
     title = f"Audit of {dict(audit.setting.get('victim') or {}).get('name') or 'a victim'}"
+    style, script = asset("audit.css"), "\n".join(["(() => {", '"use strict";', *map(asset, SCRIPTS), "})();"])
     about, charts = summary_of(audit, figures, scorecard)
-    fixed = sum(map(len, (style, script, about))) + len(json_block("list", lines)) + len(json_block("charts", charts))
-    fixed += sum(len(json_block(f"item-{number}", item)) for number, item in enumerate(items))
-    media = gather(rows, audit.folder, place, room, progress)
-    drawn = sum(len(json_block("", told)) for told in media.items.values())
-    drawn += sum(len(block) + 60 for name, block in media.blocks.items() if name.startswith("p"))
-    if fixed + drawn + sum(len(block) for name, block in media.blocks.items() if name.startswith("s")) > most_bytes:
-        media = gather(rows, audit.folder, place, max(0, most_bytes - fixed - drawn - 40_000), progress)
-    listening = "listening.html" if (place.parent / "listening.html").is_file() else None
-    for number, item in enumerate(items):
-        told = media.items.get(number, {})
-        item |= {**told, "notes": [*item["notes"], *told.get("notes", [])], "listening": listening}
-    blocks = [json_block("list", lines), json_block("charts", charts)]
-    blocks += [json_block(f"item-{number}", item) for number, item in enumerate(items)]
-    blocks += [f'<script type="text/plain" id="{name}">{content}</script>' for name, content in media.blocks.items()]
     parts = {
         "title": text(title),
         "style": style,
@@ -94,6 +77,20 @@ def page(
         "script": script,
         "script hash": hash_of(script),
         "summary": about,
-        "data": "\n".join(blocks),
     }
-    return re.sub(r"\{\{([a-z ]+)\}\}", lambda found: parts[found[1]], asset("audit.html"))
+    media = gather(rows, audit.folder, place, MOST_SOUND_BYTES * 4 // 3, progress)
+    listening = "listening.html" if (place.parent / "listening.html").is_file() else None
+    items = [item_of(row) | {"listening": listening} for row in rows]
+    lines = [line_of(number, row) for number, row in enumerate(rows)]
+
+    def whole(packed: dict[str, str]) -> str:
+        data = [json_block("list", lines), json_block("charts", charts)]
+        for number, item in enumerate(items):
+            told = media.items.get(number, {})
+            data.append(json_block(f"item-{number}", item | told))
+        data += [f'<script type="text/plain" id="{name}">{content}</script>' for name, content in packed.items()]
+        known = parts | {"data": "\n".join(data)}
+        return re.sub(r"\{\{([a-z ]+)\}\}", lambda found: known[found[1]], asset("audit.html"))
+
+    bare = len(whole(media.pictures).encode("utf-8", "replace"))
+    return whole(media.settle(max(0, most_bytes - bare - media.spare)))

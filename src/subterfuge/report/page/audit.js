@@ -3,7 +3,7 @@
 const $ = (selector) => document.querySelector(selector);
 const STATES = { won: "won", already: "as it came", lost: "lost", failed: "failed", left: "not done" };
 const COLUMNS = [
-  ["order", "state", null], ["name", "clip", (one) => one.name.toLowerCase()], ["goal", "goal", (one) => `${one.from} ${one.to}`],
+  ["order", "result", null], ["name", "clip", (one) => one.name.toLowerCase()], ["goal", "goal", (one) => `${one.from} ${one.to}`],
   ["search", "search", (one) => one.search], ["snr", "SNR, dB", (one) => one.snr], ["nmr", "NMR, dB", (one) => one.nmr],
   ["mos", "MOS", (one) => one.mos], ["queries", "queries", (one) => one.queries],
 ];

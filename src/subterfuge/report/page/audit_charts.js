@@ -1,6 +1,6 @@
 // Charts as SVG: lines with bands, and bars. Nothing of the data is ever read as markup.
 
-const WIDE = 360;
+const WIDE = 360; // of a chart that has no size yet
 const HIGH = 208;
 
 /** Make an element; attributes that are null or false are left out, and children may be text. */
@@ -53,9 +53,26 @@ function decades(low, high) {
 
 const ends = (values) => values.reduce(([low, high], one) => [Math.min(low, one), Math.max(high, one)], [Infinity, -Infinity]);
 
-/** A chart: { title, x, y, log, falls, share, zero, remark, lines: [{ name, points: [[x, y, low, high]] }] }. */
+/** A figure whose chart is as wide as its place, so that its words have one size everywhere. */
 function lineChart(chart, kinds) {
-  const box = { left: 46, right: 12, top: 10, bottom: 40 };
+  let image = chartImage(chart, kinds, WIDE);
+  const words = [chart.share ? null : chart.y, chart.remark].filter(Boolean).join("; ");
+  const figure = make("figure", {}, make("h3", {}, chart.title), image, make("figcaption", {}, words));
+  const fit = (contentRect) => {
+    const wide = Math.round(Math.min(760, Math.max(240, contentRect.width)));
+    if (!contentRect.width || image.dataset.wide === String(wide)) return;
+    const next = chartImage(chart, kinds, wide);
+    image.replaceWith(next);
+    image = next;
+    image.dataset.wide = wide;
+  };
+  new ResizeObserver(([one]) => requestAnimationFrame(() => fit(one.contentRect))).observe(figure);
+  return figure;
+}
+
+/** A chart: { title, x, y, log, falls, share, zero, remark, lines: [{ name, points: [[x, y, low, high]] }] }. */
+function chartImage(chart, kinds, wide) {
+  const box = { left: 46, right: 16, top: 10, bottom: 40 };
   const points = chart.lines.flatMap((line) => line.points);
   let [left, right] = ends(points.map(([x]) => x));
   let [low, high] = chart.share ? [0, 1] : ends(points.flatMap(([, ...y]) => y).concat(chart.zero ? [0] : []));
@@ -65,23 +82,23 @@ function lineChart(chart, kinds) {
   const scale = chart.log ? Math.log : (value) => value;
   const across = (x) => {
     const part = (scale(x) - scale(left)) / (scale(right) - scale(left));
-    return box.left + (chart.falls ? 1 - part : part) * (WIDE - box.left - box.right);
+    return box.left + (chart.falls ? 1 - part : part) * (wide - box.left - box.right);
   };
   const up = (y) => HIGH - box.bottom - ((y - low) / (high - low)) * (HIGH - box.top - box.bottom);
   const at = (x, y) => `${across(x).toFixed(1)},${up(y).toFixed(1)}`;
   const parts = [];
   for (const y of chart.share ? [0, 0.25, 0.5, 0.75, 1] : ticks(low, high, 4)) {
-    parts.push(draw("path", { class: "axis", d: `M${box.left},${up(y).toFixed(1)}H${WIDE - box.right}` }));
+    parts.push(draw("path", { class: "axis", d: `M${box.left},${up(y).toFixed(1)}H${wide - box.right}` }));
     const words = chart.share ? `${figure(100 * y)} %` : figure(y);
     parts.push(draw("text", { x: box.left - 6, y: up(y) + 4, "text-anchor": "end" }, words));
   }
-  for (const x of chart.log ? decades(left, right) : ticks(left, right)) {
+  for (const x of chart.log ? decades(left, right) : ticks(left, right, Math.max(4, Math.round(wide / 75)))) {
     const [a, b] = [HIGH - box.bottom, HIGH - box.bottom + 4];
     parts.push(draw("path", { class: "axis", d: `M${across(x).toFixed(1)},${a}V${b}` }));
     parts.push(draw("text", { x: across(x), y: b + 11, "text-anchor": "middle" }, figure(x)));
   }
-  parts.push(draw("text", { x: (box.left + WIDE - box.right) / 2, y: HIGH - 4, "text-anchor": "middle" }, chart.x));
-  if (chart.zero) parts.push(draw("path", { class: "zero", d: `M${box.left},${up(0).toFixed(1)}H${WIDE - box.right}` }));
+  parts.push(draw("text", { x: (box.left + wide - box.right) / 2, y: HIGH - 4, "text-anchor": "middle" }, chart.x));
+  if (chart.zero) parts.push(draw("path", { class: "zero", d: `M${box.left},${up(0).toFixed(1)}H${wide - box.right}` }));
   const stairs = (line, k) => line.points.map((point, i) => `${i ? "L" : "M"}${at(point[0], point[k])}`).join("");
   for (const line of chart.lines) {
     if (line.points[0].length < 4) continue;
@@ -97,12 +114,7 @@ function lineChart(chart, kinds) {
     return `${line.name} ends at ${chart.share ? `${figure(100 * y, 0)} %` : figure(y)} at ${figure(x)}`;
   });
   const words = `${chart.title}: ${chart.y} against ${chart.x}. ${last.join("; ")}.`;
-  return make(
-    "figure", {},
-    make("h3", {}, chart.title),
-    draw("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": words }, parts),
-    make("figcaption", {}, [chart.share ? null : chart.y, chart.remark].filter(Boolean).join("; ")),
-  );
+  return draw("svg", { viewBox: `0 0 ${wide} ${HIGH}`, role: "img", "aria-label": words }, parts);
 }
 
 /** Which colour a line has: the same name has the same in every chart of a page. */
@@ -126,23 +138,24 @@ function barChart(bars, from, to) {
   const left = 92;
   const all = [...bars.before, ...bars.after].map((value) => value ?? 0);
   const [least, most] = bars.kind === "probabilities" ? [0, 1] : ends([0, ...all]);
-  const wide = (value) => (Math.abs(value ?? 0) / (most - least || 1)) * (WIDE - left - 46);
-  const zero = left + (-least / (most - least || 1)) * (WIDE - left - 46);
+  const wide = (value) => (Math.abs(value ?? 0) / (most - least || 1)) * (WIDE - left - 96);
+  const zero = left + (-least / (most - least || 1)) * (WIDE - left - 96);
   const parts = bars.labels.flatMap((label, i) => {
     const y = i * row;
     const sides = [["bar-before", bars.before[i], y + 2], ["bar-after", bars.after[i], y + 10]];
     const values = [bars.before[i], bars.after[i]].map((value) => (value === null ? "none" : figure(value, 3)));
+    const said = values[1] === "none" ? values[0] : values.join(" \u2192 ");
     const name = label.length > 13 ? `${label.slice(0, 12)}\u2026` : label;
     return [
       draw("text", { x: left - 6, y: y + 14, "text-anchor": "end", class: label === from || label === to ? "mark" : "name" },
         name, draw("title", {}, `${label}: ${values[0]} before, ${values[1]} after`)),
       ...sides.filter(([, value]) => value !== null).map(([kind, value, at]) =>
         draw("rect", { class: kind, x: value < 0 ? zero - wide(value) : zero, y: at, width: wide(value), height: 7 })),
-      draw("text", { x: WIDE, y: y + 14, "text-anchor": "end" }, values[1] === "none" ? values[0] : values[1]),
+      draw("text", { x: WIDE, y: y + 14, "text-anchor": "end" }, said),
     ];
   });
   const told = bars.labels.map((label, i) => `${label} ${figure(bars.before[i] ?? 0, 2)} to ${figure(bars.after[i] ?? 0, 2)}`);
   const high = bars.labels.length * row + 2;
   const words = `What the victim says of each class, before to after: ${told.join(", ")}.`;
-  return draw("svg", { viewBox: `0 0 ${WIDE} ${high}`, role: "img", "aria-label": words }, parts);
+  return draw("svg", { class: "bars", viewBox: `0 0 ${WIDE} ${high}`, role: "img", "aria-label": words }, parts);
 }

@@ -3,10 +3,10 @@
 const read = (name) => document.getElementById(name)?.textContent ?? "";
 const NAMES = ["original", "changed", "difference"];
 
-function simpleTable(caption, heads, rows, numbers) {
+function simpleTable(caption, heads, rows, kind = "dense") {
   const cells = (row) => row.map((cell, i) => make(i ? "td" : "th", i ? {} : { scope: "row" }, cell));
   return make("div", { class: "scroller", role: "region", tabindex: "0", "aria-label": caption },
-    make("table", { class: numbers && "numbers" },
+    make("table", { class: kind },
       make("caption", {}, caption),
       make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
       make("tbody", {}, rows.map((row) => make("tr", {}, cells(row))))));
@@ -32,7 +32,7 @@ async function copy(source, button) {
 }
 
 function commandBox(words) {
-  const code = make("code", {}, words);
+  const code = make("code", {}, words.split(" ").flatMap((word, i) => [i ? " " : "", make("span", { class: "word" }, word)]));
   return make("div", { class: "command" }, code, copyButton(code));
 }
 
@@ -56,9 +56,14 @@ function openItem(line, item, say) {
   }
   const sides = make("div", { class: "sides" });
   if (item.bars) sides.append(answers(item.bars, line));
-  const measured = item.metrics.length ? make("div", {}, make("h3", {}, "Measures"),
-    simpleTable("Of the change, from the written file", ["measure", "value", "unit", "good"], item.metrics)) : null;
-  if (measured) sides.append(measured);
+  if (item.metrics.length) {
+    const heads = ["measure", "value", "unit", "good"];
+    sides.append(make("div", {}, make("h3", {}, "Measures"), simpleTable("Of the change, from the written file", heads, item.metrics, "dense value")));
+  }
+  if (item.spent.length) {
+    const spent = simpleTable("What the search took", ["", "value", "unit"], item.spent, "dense value fit");
+    (sides.firstElementChild ?? sides).append(spent);
+  }
   panel.append(sides);
   if (item.charts.length) {
     panel.append(make("h3", {}, "How the search went"), make("div", { class: "charts" }, item.charts.map((chart) => {
@@ -93,7 +98,7 @@ function answers(bars, line) {
     : bars.left_out ? `${bars.left_out} classes with less are left out.` : "";
   return make("figure", {},
     make("h3", {}, `${what} before and after`), barChart(bars, line.from, line.to),
-    make("figcaption", {}, make("span", { class: "swatch" }), "before  ", make("span", { class: "swatch after" }), "after; numbers: after. ", left));
+    make("figcaption", {}, make("span", { class: "swatch" }), "before  ", make("span", { class: "swatch after" }), "after. ", left));
 }
 
 /** Draw four spectrograms, once they have a size, and again when that or the theme changes. */
@@ -114,11 +119,12 @@ function pictures(item) {
     `${part} of time and frequency the difference lies above what the original masks there (red, the stronger the more of them). ` +
     "Levels are those of a cell against a sine of full scale; each picture shows 80 dB. Masking: model 1 of ISO/IEC 11172-3.");
   let images = null;
-  const watch = new ResizeObserver(() => images && paint());
-  canvases.forEach((canvas) => watch.observe(canvas));
+  const watch = new ResizeObserver(() => requestAnimationFrame(repaint));
+  let closed = false;
   const paint = () => images.forEach(({ image, top }, i) =>
     spectrogram(canvases[i], image, { rate, top, start: item.start, seconds: item.seconds }));
-  const repaint = () => images && paint();
+  const repaint = () => images && !closed && paint();
+  canvases.forEach((canvas) => watch.observe(canvas));
   document.addEventListener("theme", repaint);
   (async () => {
     const kept = { before: read(item.picture.before), threshold: read(item.picture.threshold) };
@@ -128,19 +134,20 @@ function pictures(item) {
     }
     const sound = Math.max(strongest(cells.before), strongest(cells.after));
     const quiet = strongest(cells.change);
-    const tops = { before: sound, after: sound, change: quiet, threshold: quiet };
+    const tops = { before: sound, after: sound, change: quiet, threshold: sound };
     images = words.map(([kind]) => ({
       top: tops[kind],
       image: coloured(cells[kind], rows, columns, tops[kind], kind === "change" ? cells.above : null),
     }));
     const lower = sound - quiet;
     captions[2].textContent = `Its strongest cell is ${figure(Math.abs(lower), 0)} dB ${lower >= 0 ? "below" : "above"} the sound's; the colours are shifted by as much.`;
-    captions[3].textContent = "In the colours of the difference: where this is brighter, the difference is masked.";
-    paint();
+    captions[3].textContent = "The masking threshold, in the colours of original and changed.";
+    repaint();
   })();
   return {
     elements: [grid, about],
     close: () => {
+      closed = true;
       watch.disconnect();
       document.removeEventListener("theme", repaint);
     },
@@ -153,7 +160,7 @@ function playerOf(item, say) {
   const head = make("div", { class: "head" });
   const lanesBox = make("div", { class: "lanes" }, canvas, head);
   const play = make("button", { type: "button", class: "play", "aria-keyshortcuts": "Space" }, "Play");
-  const buttons = NAMES.map((name, i) => make("button", { type: "button", class: "sound", "aria-pressed": String(i === 0), "aria-keyshortcuts": "ABD"[i] }, `${"ABD"[i]} ${name}`));
+  const buttons = NAMES.map((name, i) => make("button", { type: "button", class: "sound", "aria-pressed": String(i === 0), "aria-keyshortcuts": "ABD"[i] }, make("b", {}, "ABD"[i]), make("span", {}, name)));
   const loud = make("input", { type: "checkbox", checked: "" });
   const loudWords = make("span", {}, "amplified");
   const volume = make("input", { type: "range", min: "0", max: "100", value: "80", "aria-label": "Volume" });
@@ -168,13 +175,13 @@ function playerOf(item, say) {
   let closed = false;
 
   const index = () => (chosen === 2 && loud.checked ? 3 : chosen);
-  const paint = () => lanes && waveforms(canvas, lanes, chosen);
-  const watch = new ResizeObserver(paint);
+  const paint = () => lanes && !closed && waveforms(canvas, lanes, chosen);
+  const watch = new ResizeObserver(() => requestAnimationFrame(paint));
   watch.observe(canvas);
   document.addEventListener("theme", paint);
 
   const ready = (async () => {
-    const [a, b] = await Promise.all(item.sounds.map((name) => decodeFlac(read(`s${name}`), item.rate)));
+    const [a, b] = await Promise.all(item.sounds.map((name, i) => decodeFlac(read(`s${name}`), item.rate, item.bits[i])));
     const difference = differenceOf(a, b);
     sounds = [a, b, difference.change, difference.amplified];
     const columns = 900;

@@ -7,9 +7,9 @@ const mel = (hz) => Math.log10(1 + hz / 700);
 
 /** A colour of even steps of lightness, from dark blue to pale yellow, for 0 to 1 (made in OKLCH, given as sRGB). */
 function shade(part) {
-  const lightness = 0.14 + 0.82 * part;
-  const hue = ((285 - 185 * part) * Math.PI) / 180;
-  const chroma = 0.035 + 0.11 * Math.sin(Math.PI * part ** 0.9);
+  const lightness = 0.13 + 0.84 * part;
+  const hue = ((295 - 200 * part ** 1.6) * Math.PI) / 180;
+  const chroma = 0.03 + 0.1 * Math.sin(Math.PI * part ** 0.85);
   const [a, b] = [chroma * Math.cos(hue), chroma * Math.sin(hue)];
   const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
@@ -69,7 +69,7 @@ function prepared(canvas) {
     probe.style.color = `var(${name})`;
     return getComputedStyle(probe).color;
   };
-  const found = { ink: style.color, soft: colour("--soft"), line: colour("--line"), wave: colour("--wave"), accent: colour("--accent") };
+  const found = { ink: style.color, soft: colour("--soft"), line: colour("--line"), wave: colour("--wave"), card: colour("--card"), accent: colour("--accent") };
   probe.remove();
   return { context, width, height, colours: found };
 }
@@ -89,7 +89,7 @@ function spectrogram(canvas, image, about) {
   let lowest = Infinity;
   for (const hz of HERTZ.filter((one) => one < about.rate / 2)) {
     const y = box.top + high * (1 - mel(hz) / mel(about.rate / 2));
-    if (lowest - y < 13) continue;
+    if (lowest - y < 13 || y < box.top + 17) continue;
     lowest = y;
     context.fillText(hz < 1000 ? String(hz) : `${hz / 1000}k`, box.left - 6, y);
     context.fillRect(box.left - 4, Math.round(y), 4, 1);
@@ -131,8 +131,12 @@ function waveforms(canvas, lanes, selected) {
       const [top, bottom] = [middle - scale * lane.high[k], middle - scale * lane.low[k]];
       context.fillRect((k * width) / count, top, Math.max(1, width / count), Math.max(1, bottom - top));
     }
-    context.fillStyle = ink.soft;
+    context.globalAlpha = 0.8;
+    context.fillStyle = ink.card;
+    context.fillRect(0, tall * i + 2, context.measureText(lane.name).width + 8, 15);
+    context.globalAlpha = 1;
+    context.fillStyle = ink.ink;
     context.textBaseline = "top";
-    context.fillText(lane.name, 2, tall * i + 3);
+    context.fillText(lane.name, 4, tall * i + 4);
   });
 }

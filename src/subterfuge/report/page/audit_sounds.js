@@ -9,11 +9,23 @@ function bytesOf(base64) {
   return bytes;
 }
 
-/** Decode a FLAC file at its own rate; gives an array of channels. */
-async function decodeFlac(base64, rate) {
+/**
+ * Put samples back on the steps of their file. Some browsers divide those above 0 by one less than those below (32767
+ * and 32768), which is the scale that they then fit.
+ */
+function onSteps(samples, bits) {
+  const full = 2 ** (bits - 1);
+  const some = samples.filter((x) => x > 0).subarray(0, 4096);
+  const misfit = (scale) => some.reduce((sum, x) => sum + Math.abs(x * scale - Math.round(x * scale)), 0);
+  const above = misfit(full - 1) < misfit(full) ? full - 1 : full;
+  return samples.map((x) => Math.round(x * (x > 0 ? above : full)) / full);
+}
+
+/** Decode a FLAC file of 16 or 24 bits at its own rate; gives an array of channels, the very samples of the file. */
+async function decodeFlac(base64, rate, bits) {
   const context = new OfflineAudioContext(1, 1, rate);
   const buffer = await context.decodeAudioData(bytesOf(base64).buffer);
-  return Array.from({ length: buffer.numberOfChannels }, (_, channel) => buffer.getChannelData(channel).slice());
+  return Array.from({ length: buffer.numberOfChannels }, (_, channel) => onSteps(buffer.getChannelData(channel), bits));
 }
 
 const peakOf = (sound) => sound.reduce((most, channel) => channel.reduce((top, x) => Math.max(top, Math.abs(x)), most), 0);

@@ -1,0 +1,50 @@
+"""The command `report`: the page of an audit made again from what is stored, or made of single outcomes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from subterfuge.cli.options import PATH, as_json, examples
+from subterfuge.cli.show import print_json
+from subterfuge.cli.watch import Watch
+
+
+@click.command(
+    epilog=examples(
+        "subterfuge report audit/",
+        "subterfuge report audit/audit.ledger --out page.html",
+        "subterfuge report results/*.outcome.json --out results.html",
+        "subterfuge report audit/ --force --json",
+    )
+)
+@click.argument("sources", nargs=-1, required=True, type=PATH, metavar="LEDGER|DIR|OUTCOME...")
+@click.option("--out", type=PATH, help="The page; audit.html beside the ledger, or in the current folder, by default.")
+@click.option("--force", is_flag=True, help="Overwrite an existing page (never a clip, a sound or a record).")
+@as_json
+def report(sources: tuple[Path, ...], out: Path | None, force: bool, as_json: bool) -> None:
+    """Make the page of an audit again: one HTML file with the verdict, and every attack to hear and see.
+
+    LEDGER is what an audit keeps its results in, DIR the folder that holds it. OUTCOMES are records of single attacks
+    (FILE.outcome.json), the sounds beside them, or folders of them. Nothing is searched, and no victim is asked.
+    """
+    from subterfuge.campaign.figures import figures_of
+    from subterfuge.campaign.scorecard import scorecard_of
+    from subterfuge.report._audit_outcomes import audit_of, check_place, is_ledger
+    from subterfuge.report.audit_page import write_page
+
+    with Watch("page", quiet=as_json and not sys.stderr.isatty()) as watch:
+        audit = audit_of(sources, watch.count)
+        place = out or (audit.folder if is_ledger(sources[0]) else Path()) / "audit.html"
+        check_place(place, audit, sources, force)
+        figures = figures_of(audit)
+        scorecard = scorecard_of(audit, figures)
+        write_page(audit, figures, scorecard, place, force=force, progress=watch.count)
+    if as_json:
+        print_json({"page": str(place), "scorecard": scorecard.json(), "figures": figures.json()})
+        return
+    for sentence in (scorecard.line, *scorecard.next):
+        click.echo(sentence)
+    click.echo(str(place))
