@@ -124,6 +124,13 @@ def test_what_failed_is_named_with_its_first_error_and_can_be_tried_again() -> N
     assert any("goes on with the 1 job left" in step for step in found.next)
 
 
+def test_a_sound_that_is_none_is_named_and_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Audit, "complete", property(lambda _: True))
+    found = card(audit_of([won("a", "low", "high", 50.0), scored("b", None, None, state="failed")]))
+    assert "1 sound could not be read, and counts nowhere." in found.sentences
+    assert not any("--retry" in step for step in found.next)
+
+
 def test_the_sentences_name_the_easiest_and_the_hardest_pair_and_the_deadliest_transform() -> None:
     survival = [trial("gain=-6", True), trial("mp3=64", False)]
     rows = [won("a", "low", "high", 50.0, survival=survival), lost("b", "high", "low")]

@@ -48,6 +48,9 @@ def sentences_of(audit: Audit, figures: Figures) -> list[str]:
     told: list[str] = []
     if not audit.complete:
         told.append(_incomplete(audit, figures))
+    elif figures.failed:
+        count = figures.failed
+        told.append(f"{count} sound{_s(count)} could not be read, and count{'s' if count == 1 else ''} nowhere.")
     clean = figures.clean
     if clean.of:
         unknown = f"; of {clean.unknown} more the label is not known" if clean.unknown else ""
@@ -83,7 +86,7 @@ def next_of(audit: Audit, figures: Figures, verdict: str) -> list[str]:
     steps: list[str] = []
     if figures.left:
         steps.append(f"Give the same command once more: it goes on with the {_jobs(figures.left)} left.")
-    if figures.failed:
+    if figures.failed and not audit.complete:
         where = shlex.quote(said(folder))
         steps.append(f"Do the {_jobs(figures.failed)} that failed again: `{again} --out {where} --retry`.")
     if not figures.searches or not any(one.asked for one in figures.searches):
