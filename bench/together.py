@@ -1,7 +1,9 @@
 """Attacks a minute of processor time, one after another and several at once, white box, on one thread.
 
 The same clips are attacked each way, in both orders by turns, so that what else the machine does meets all alike. What
-counts is the processor's time, without the judge's noise controls. Verdicts and decibels stand beside.
+counts is the processor's time, without the judge's noise controls. Verdicts and decibels stand beside. With `--waits`
+each call of what is searched on takes so many milliseconds more, however many sounds it is asked about, as on a device
+or of a service, and what counts is the time by the clock.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import resource
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
@@ -28,6 +30,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, nargs="+", default=[2, 4, 8], help="attacks at once")
     parser.add_argument("--rounds", type=int, default=2, help="each in the other order")
     parser.add_argument("--race", type=int, nargs=3, default=[30, 60, 150], help="steps of the walks")
+    parser.add_argument("--waits", type=float, default=0.0, help="ms that each call of the victim takes besides")
     asked = parser.parse_args()
 
     import torch
@@ -35,14 +38,23 @@ def main() -> None:
     from subterfuge.attacks import Quietest
     from subterfuge.audio import Clip
     from subterfuge.driver import attack
+    from subterfuge.driver._joined import Lent, Method
     from subterfuge.driver.together import attack_together
     from subterfuge.outcome import Outcome
     from subterfuge.threat import Targeted, Threat
     from subterfuge.training.demo_data import embedded_card, embedded_clips
+    from subterfuge.victim import Victim
     from subterfuge.victims import load_victim
 
     torch.set_num_threads(1)
     victim = load_victim(asked.card or embedded_card())
+
+    def slowly(victim: Victim, method: Method, wave: torch.Tensor) -> Any:
+        time.sleep(asked.waits / 1000)
+        return getattr(victim, method)(wave)
+
+    on = cast(Victim, Lent(victim.twin or victim, slowly)) if asked.waits else None
+    clock = time.monotonic if asked.waits else time.process_time
     by = Quietest(starts=(math.inf, 46.0, 46.0), even=1, race=tuple(asked.race), keep=(2, 1))
     threat = Threat(Targeted(asked.target))
     clips = [Clip.read(path) for path in asked.clips or embedded_clips()]
@@ -52,13 +64,13 @@ def main() -> None:
 
     def attacks(count: int, some: list[Clip]) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            began = time.process_time()
+            began = clock()
             made: list[Any]
             if count == 1:
-                made = [attack(c, victim, threat, by=by, control=0, out=f"{folder}/{c.name}.flac") for c in some]
+                made = [attack(c, victim, threat, by=by, on=on, control=0, out=f"{folder}/{c.name}.flac") for c in some]
             else:
-                made = attack_together(some, victim, threat, by=by, control=0, out=folder, most=count)
-            spent[count] += time.process_time() - began
+                made = attack_together(some, victim, threat, by=by, on=on, control=0, out=folder, most=count)
+            spent[count] += clock() - began
         found[count] += made
 
     with tempfile.TemporaryDirectory() as folder:  # imports and tables, before anything is measured
@@ -77,7 +89,7 @@ def main() -> None:
         passes = sum(two.gradients for _, two in pairs)
         apart = max(map(abs, won), default=math.nan)
         print(
-            f"{count} at once: {seconds / total:6.2f} s of processor an attack, {60 * total / seconds:6.1f} attacks a "
+            f"{count} at once: {seconds / total:6.2f} s an attack, {60 * total / seconds:6.1f} attacks a "
             f"minute, {spent[1] / seconds:5.2f} times as many as alone; {1000 * seconds / passes:.2f} ms a gradient; "
             f"verdicts the same {same} of {total}, SNR apart {apart:.3f} dB at most"
         )

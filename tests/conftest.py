@@ -8,8 +8,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-from hypothesis import settings
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # two workers share the cores already
+    os.environ.setdefault(name, "1")
+
+import pytest  # noqa: E402  (before any library counts the cores)
+from hypothesis import settings  # noqa: E402
 
 settings.register_profile("repeatable", max_examples=50, derandomize=True, deadline=None)
 settings.register_profile("fuzz", max_examples=2000, derandomize=False, deadline=None, print_blob=True)

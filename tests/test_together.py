@@ -24,7 +24,7 @@ from subterfuge.driver.together import Seat, attack_together, together
 from subterfuge.errors import ClipError, OutputError, SubterfugeError, VictimError
 from subterfuge.oracle import Oracle, Seeks
 
-QUICK = Quietest(starts=(math.inf,), even=0, climb=100, resort=1, race=(12, 8), keep=(1,))
+QUICK = Quietest(starts=(math.inf,), even=0, climb=100, resort=1, race=(8, 6), keep=(1,))
 HIGH = Threat(Targeted("high"))
 ODD = 50
 """The sample by which a victim can tell an odd clip."""
@@ -197,7 +197,7 @@ def test_a_black_box_asks_as_often_and_finds_the_same_at_once_as_alone(gives: Gi
 @pytest.mark.parametrize("most", [2, 32])
 def test_attacks_share_passes_that_hold_no_more_than_the_victim_takes_at_once(most: int, tmp_path: Path) -> None:
     victim = Powers(at_once=most)
-    made = at_once(clips(tmp_path, 5), cast(Victim, victim), out=tmp_path / "o/")
+    made = at_once(clips(tmp_path, 5), cast(Victim, victim), out=tmp_path / "o/", most=5)
     slopes = victim.rows("slope")
     assert max(slopes) == min(5, most)
     assert sum(slopes) == sum(one.gradients for one in made if isinstance(one, Outcome))
@@ -227,8 +227,8 @@ def test_the_judge_asks_about_each_file_by_itself(tmp_path: Path) -> None:
 
 
 def test_joined_passes_and_what_is_told_happen_in_the_calling_thread(tmp_path: Path) -> None:
-    here, where = threading.current_thread().name, []
-    victim = Powers(meets=lambda how, row: time.sleep(0.01))
+    here, where, waits = threading.current_thread().name, [], iter([0.6])
+    victim = Powers(meets=lambda how, row: time.sleep(next(waits, 0) if how == "slope" else 0))
     at_once(
         clips(tmp_path, 2),
         cast(Victim, victim),
@@ -375,12 +375,12 @@ def test_an_interrupt_ends_all_of_them_and_leaves_nothing_half_written(where: st
     def meets(how: str, row: Tensor) -> None:
         nonlocal counted
         counted += how == "slope"
-        if counted > 20 and where == "in a joined pass" and how == "slope":
+        if counted > 12 and where == "in a joined pass" and how == "slope":
             raise KeyboardInterrupt
-        if counted > 20 and how == "decide" and where == "while one runs":
+        if counted > 12 and how == "decide" and where == "while one runs":
             assert main.ident is not None
             signal.pthread_kill(main.ident, signal.SIGINT)
-        if counted > 20 and how == "decide" and where == "in the judge":
+        if counted > 12 and how == "decide" and where == "in the judge":
             raise KeyboardInterrupt
 
     def stop(place: int, made: object) -> None:

@@ -107,6 +107,7 @@ def test_what_has_no_room_is_the_second_best_win_first_and_is_said(tmp_path: Pat
     without = [i for i in range(6) if "sounds" not in item(less, i)]
     assert without
     assert set(without) <= {0, 2, 4}, "the wins with less SNR"
+    assert [one["place"] for one in json.loads(blocks(less)["list"]) if not one["sounds"]] == without
     assert all("want of room" in " ".join(item(less, i)["notes"]) for i in without)
     none = made(audit(tmp_path, *rows), most_bytes=1)
     assert not any(name.startswith("s") for name in blocks(none))
@@ -382,6 +383,7 @@ def test_the_command_prints_the_page_last_and_overwrites_nothing_that_it_reads(t
     said = command("report", place, "--out", out)
     assert said.code == 0
     assert said.out.splitlines()[-1] == str(out)
+    assert f"subterfuge listen {tmp_path / 'sounds' / 'white' / '1.wav'} --out" in said.out, "the file, not a folder"
     assert "Audit of <b>bands</b>" in out.read_text()
     said = command("report", place, "--out", out)
     assert (said.code, "exists already" in said.err) == (2, True)

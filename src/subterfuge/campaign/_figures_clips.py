@@ -145,7 +145,7 @@ def tries_of(audit: Audit) -> Tries:
     """Read an audit's rows."""
     told = {str(one["name"]): str(one.get("sees") or "") for one in audit.setting.get("searches", ())}
     there = dict.fromkeys(row.job.probe for row in audit.rows if row.job.probe != CLEAN)
-    sees = {name: told.get(name) or SEES.get(name, name) for name in [*told, *there]}
+    sees = {name: told.get(name) or SEES.get(name, name) for name in [*(one for one in told if one in there), *there]}
     clips = _clips(audit)
     tries = tuple(
         Try(row, row.outcome, clips[row.job.sha256], sees[row.job.probe])

@@ -6,20 +6,23 @@ A run that was ended, however it was, goes on where it was, and comes to what it
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 import torch
 
 from subterfuge.audio import Clip
 from subterfuge.campaign.cases import Case, draw_cases
 from subterfuge.campaign.clips import names_of, read_clips
-from subterfuge.campaign.doubts import look
+from subterfuge.campaign.doubts import Doubt, look
 from subterfuge.campaign.effort import has_slope
 from subterfuge.campaign.ledger import Ledger
 from subterfuge.campaign.pool import each, victim_of
@@ -27,8 +30,8 @@ from subterfuge.campaign.protocol import NAME, PROTOCOLS, SURVIVES, VERSION, Pro
 from subterfuge.campaign.rows import Audit, Job, Row
 from subterfuge.campaign.spool import Spool
 from subterfuge.campaign.suspicion import suspect
-from subterfuge.campaign.work import Bench
-from subterfuge.errors import InputError, OutputError, nearest
+from subterfuge.campaign.work import Bench, Done
+from subterfuge.errors import InputError, OutputError, VictimError, nearest
 from subterfuge.oracle import Oracle
 from subterfuge.threat import Threat, Untargeted
 from subterfuge.training.examples import Dataset, Example
@@ -36,6 +39,8 @@ from subterfuge.victim import Gives, Victim
 
 DEATHS = 8
 """Failures in a row, each because the victim died, after which an audit ends: it will not come back by itself."""
+
+UNFINISHED = "this audit is at work, or was ended before its end"
 
 Tell = Callable[[str, int, int], None]
 
@@ -52,6 +57,7 @@ def audit(
     only: Sequence[str] = (),
     seed: int = 0,
     jobs: int = 1,
+    batch: int = 1,
     retry: bool = False,
     trust_pickle: bool = False,
     max_seconds: float = 600.0,
@@ -71,6 +77,7 @@ def audit(
         only: names of searches; all that the victim can be asked, where there is none.
         seed: of everything random.
         jobs: processes.
+        batch: attacks on clips of one length that each process makes at once, as one batch of questions to the victim.
         retry: do again what failed.
         trust_pickle: load pickled models.
         max_seconds: refuse a longer clip.
@@ -83,7 +90,13 @@ def audit(
     """
     if level not in PROTOCOLS:
         raise InputError(f"level '{level}' is not known; {nearest(level, PROTOCOLS)}")
-    for what, number in (("clips", count), ("targets", targets), ("queries", queries)):
+    for what, number in (
+        ("clips", count),
+        ("targets", targets),
+        ("queries", queries),
+        ("jobs", jobs),
+        ("batch", batch),
+    ):
         if number is not None and number < 1:
             raise InputError(f"{number} {what}: one or more were expected")
     card, out = Path(card).absolute(), Path(out).absolute()
@@ -94,25 +107,25 @@ def audit(
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file; a folder was expected for --out")
     bench = Bench(card, out, searches, SURVIVES, protocol.draws, seed, trust_pickle, max_seconds)
-    setting = _setting(protocol, searches, victim, card, data, seed)
+    setting = _setting(protocol, protocol.searches(victim), victim, card, data, seed)
     with Ledger.open(out, setting) as ledger:
-        _same(ledger.setting, setting, out)
-        shared = _shared(setting)
-        run = _Run(ledger, bench, _shared(setting), jobs, retry, tell)
+        run = _Run(ledger, bench, _shared(setting), jobs, batch, retry, tell)
         run.recover()
         notes = list(data.skipped)
         heard = _heard(data, protocol.clean, seed, victim.labels, notes)
         scored = [_clean_job(number, one) for number, one in enumerate(heard)]
         run.work(run.plan(scored), "clips as they come")
-        cases, rows = _cases(ledger.audit(), heard, victim, protocol, seed, notes)
+        cases, rows = _cases(ledger.audit("clean"), heard, victim, protocol, seed, notes)
         attacks = _attack_jobs(cases, rows, searches, len(scored))
         todo = run.plan([*scored, *attacks])
-        ledger.note(notes)
+        ledger.note([*notes, UNFINISHED])
         if todo:
-            announce(_expected(victim, cases[0].path, searches, todo, jobs, max_seconds))
-        run.work(todo, "attacks")
-        ledger.doubt([asdict(one) for one in [*look(victim, cases), *suspect(ledger.audit())]])
+            with contextlib.suppress(VictimError):  # who dies of two questions is told by the rows
+                announce(_expected(victim, cases[0].path, searches, todo, jobs, max_seconds))
+            run.work(todo, "attacks")
+            ledger.doubt([asdict(one) for one in [*_looked(victim, cases, notes), *suspect(ledger.audit())]])
         ledger.note([*notes, run.ended] if run.ended else notes)
+        run.tidy()
         return ledger.audit()
 
 
@@ -120,41 +133,81 @@ class _Run:
     """The jobs of one call: planned, done by processes, written down by this one."""
 
     def __init__(
-        self, ledger: Ledger, bench: Bench, shared: tuple[str, ...], jobs: int, retry: bool, tell: Tell
+        self, ledger: Ledger, bench: Bench, shared: tuple[str, ...], jobs: int, batch: int, retry: bool, tell: Tell
     ) -> None:
         self._ledger, self._bench, self._shared, self._jobs, self._tell = ledger, bench, shared, jobs, tell
+        self._batch = batch
+        self._groups: dict[str, tuple[tuple[str, Job], ...]] = {}
         self._retry, self._spool, self._deaths = retry, Spool(bench.folder), 0
         self.ended = ""
         """Why it ended before its end."""
 
     def recover(self) -> None:
         """Write down what a killed run had finished."""
-        for key, result, seconds in self._spool.taken():
-            self._ledger.finish(key, result, seconds)
-            self._spool.drop(key)
+        self._ledger.take(self._spool)
+
+    def tidy(self) -> None:
+        """Leave nothing behind that only a run needs."""
+        self._spool.tidy()
 
     def plan(self, jobs: Sequence[Job]) -> list[tuple[str, Job]]:
         """Give what is left of some jobs, all of which are in the ledger then."""
-        keyed = [(job.key(*self._shared), job) for job in jobs]
+        keyed: list[tuple[str, Job]] = []
+        for group in grouped(jobs, self._batch):
+            company = [job.key() for job in group] if len(group) > 1 else []
+            members = tuple((job.key(*self._shared, *company), job) for job in group)
+            self._groups |= dict.fromkeys((key for key, _ in members), members)
+            keyed += members
         self._ledger.plan(keyed)
         asked = {key for key, _ in keyed}
         return [(key, job) for key, job in self._ledger.left(self._retry) if key in asked]
 
     def work(self, left: Sequence[tuple[str, Job]], what: str) -> None:
-        """Do jobs, and write each result down as it comes."""
+        """Do jobs, and write each result down as it comes; of a group all are done, for a clip may feel its company."""
         if self.ended:
             return
-        for done, (_, one) in enumerate(each(self._bench.do, left, self._jobs), 1):
-            if one.error is None:
-                self._ledger.finish(one.key, one.result, one.seconds)
-                self._spool.drop(one.key)
-            else:
-                self._ledger.fail(one.key, one.error, one.seconds)
-            self._deaths = self._deaths + 1 if one.died else 0
+        wanted = {key for key, _ in left}
+        groups = list(dict.fromkeys(self._groups[key] for key, _ in left))
+        done = 0
+        for _, made in each(self._bench.do_all, groups, self._jobs):
+            for one in made:
+                self._record(one)
+            done += sum(one.key in wanted for one in made)
             self._tell(what, done, len(left))
             if self._deaths >= DEATHS:
-                self.ended = f"the victim died {DEATHS} times in a row ({one.error}): what was left was not asked"
+                self.ended = f"the victim died {DEATHS} times in a row ({made[-1].error}): what was left was not asked"
                 return
+
+    def _record(self, one: Done) -> None:
+        if one.error is None:
+            self._ledger.finish(one.key, one.result, one.seconds)
+            self._spool.drop(one.key)
+        else:
+            self._ledger.fail(one.key, one.error, one.seconds)
+        self._deaths = self._deaths + 1 if one.died else 0
+
+
+def grouped(jobs: Sequence[Job], most: int) -> list[list[Job]]:
+    """Cut jobs, in their order, into groups of one probe and of clips of one length, of at most so many."""
+    groups: list[list[Job]] = []
+    last: object = None
+    for job in jobs:
+        kind = (job.probe, _length(job.path)) if most > 1 and job.probe != "clean" else None
+        if kind is None or kind != last or len(groups[-1]) >= most:
+            groups.append([])
+        groups[-1].append(job)
+        last = kind
+    return groups
+
+
+@lru_cache(maxsize=4096)
+def _length(path: str) -> tuple[int, int] | str:
+    """Give a sound's frames and rate, or, where it cannot be read, its path: of such, none is like another."""
+    try:
+        told = soundfile.info(path)
+    except (RuntimeError, OSError, TypeError):
+        return path
+    return told.frames, told.samplerate
 
 
 @dataclass(frozen=True)
@@ -253,16 +306,12 @@ def _cases(
     unknown = sum(not one.label for one in scored)
     if unknown:
         notes.append(f"{unknown} clips have no label: what the victim says of them as they come counts as right")
-    labelled = [
-        one if one.label else replace(one, label=str(rows[one.path].result["answer"])) for one in scored
-    ]
+    labelled = [one if one.label else replace(one, label=str(rows[one.path].result["answer"])) for one in scored]
     data = Dataset(audit.setting["data"], tuple(labelled))
     return draw_cases(data, victim.labels, protocol.clips, protocol.targets, seed), rows
 
 
-def _attack_jobs(
-    cases: Sequence[Case], rows: dict[Path, Row], searches: Sequence[Search], begin: int
-) -> list[Job]:
+def _attack_jobs(cases: Sequence[Case], rows: dict[Path, Row], searches: Sequence[Search], begin: int) -> list[Job]:
     """Give the jobs of every search: of each case, or, without a target, once of each clip that is answered rightly."""
     jobs: list[Job] = []
     for search in searches:
@@ -277,13 +326,12 @@ def _attack_jobs(
     return jobs
 
 
-def _same(there: Mapping[str, Any], asked: Mapping[str, Any], out: Path) -> None:
-    """Refuse to go on with other budgets: their rows would stand beside those of the first."""
-    for key in ("queries", "survives"):
-        if there[key] != asked[key]:
-            raise OutputError(
-                f"{out} holds an audit with {key} {there[key]}, and {asked[key]} was asked for; choose another --out"
-            )
+def _looked(victim: Victim, cases: Sequence[Case], notes: list[str]) -> list[Doubt]:
+    try:
+        return look(victim, cases)
+    except VictimError as death:
+        notes.append(f"the victim was not asked whether it hides its gradients: {death}")
+        return []
 
 
 def _expected(

@@ -78,7 +78,9 @@ class Protocol:
         spent = None if slope else self.queries
         every = [
             Search("untargeted", "any other answer, of any size", sees, white, "untargeted", queries=spent),
-            Search("masked", "any other answer, below what the clip masks", sees, white, "untargeted", "masking", spent),
+            Search(
+                "masked", "any other answer, below what the clip masks", sees, white, "untargeted", "masking", spent
+            ),
         ]
         if slope:
             every.insert(0, Search("white", "the target's answer, by gradients", "gradients", white))

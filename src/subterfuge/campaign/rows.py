@@ -70,6 +70,11 @@ class Row:
     """That the job took; no part of what two runs must agree in."""
 
     @property
+    def unreadable(self) -> bool:
+        """Whether it failed because its clip is no sound, or one that nobody hears."""
+        return self.job.probe == "clean" and self.state == "failed" and str(self.error).startswith("ClipError")
+
+    @property
     def outcome(self) -> Mapping[str, Any] | None:
         """The record of a search that is done; None of every other row."""
         found: Mapping[str, Any] | None = self.result.get("outcome")
@@ -96,8 +101,8 @@ class Audit:
 
     @property
     def complete(self) -> bool:
-        """Whether every job is done."""
-        return all(row.state == "done" for row in self.rows)
+        """Whether every job is done; a sound that cannot be read is named, and was never one."""
+        return all(row.state == "done" or row.unreadable for row in self.rows)
 
     def of(self, probe: str) -> tuple[Row, ...]:
         """Give the rows of one probe that are done."""

@@ -1,6 +1,6 @@
 """What an audit's own rows say against its white box: an attack that sees less did better, or any size was too small.
 
-The signs of Athalye, Carlini, Wagner 2018 (https://arxiv.org/abs/1802.00420, section 3.1) that need no further question.
+Those signs of Athalye, Carlini, Wagner 2018 (https://arxiv.org/abs/1802.00420, section 3.1) that ask no more.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def suspect(audit: Audit) -> list[Doubt]:
             Doubt(
                 "lost without a limit",
                 True,
-                f"{lost} of {len(white)} searches by gradients found no change at all, though any size was allowed, and "
-                "the sound of the target itself is one",
+                f"{lost} of {len(white)} searches by gradients found no change at all, though any size was allowed, "
+                "and the sound of the target itself is one",
             )
         )
     return doubts

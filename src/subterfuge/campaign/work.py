@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from subterfuge.campaign.spool import Spool
 from subterfuge.driver import attack, check_heard, score
 from subterfuge.driver.record import name_of
 from subterfuge.driver.survival import survive
+from subterfuge.driver.together import Seat, together
 from subterfuge.errors import SubterfugeError, VictimError
 from subterfuge.oracle import dice
 from subterfuge.outcome import Outcome
@@ -47,13 +48,24 @@ class Bench:
     trust_pickle: bool = False
     max_seconds: float = 600.0
 
-    def do(self, work: tuple[str, Job]) -> Done:
+    def do_all(self, group: Sequence[tuple[str, Job]]) -> list[Done]:
+        """Do jobs: one by itself, several together, their questions to the victim as one batch."""
+        if len(group) == 1:
+            return [self.do(group[0])]
+        made: list[Done] = []
+        for _, done in together([partial(self.do, work) for work in group], len(group)):
+            if isinstance(done, SubterfugeError):  # none gets here: `do` holds what it meets
+                raise done
+            made.append(done)
+        return made
+
+    def do(self, work: tuple[str, Job], seat: Seat | None = None) -> Done:
         """Do one job, and keep its result beside the ledger before it is handed over."""
         key, job = work
         began = time.monotonic()
         died = False
         try:
-            result = self._clean(job) if job.probe == "clean" else self._search(key, job)
+            result = self._clean(job) if job.probe == "clean" else self._search(key, job, seat)
             error = None
         except SubterfugeError as reason:
             result, error, died = {}, told(reason), isinstance(reason, VictimError)
@@ -73,7 +85,7 @@ class Bench:
     def _clip(self, job: Job) -> Clip:
         return Clip.read(job.path, max_seconds=self.max_seconds)
 
-    def _search(self, key: str, job: Job) -> dict[str, Any]:
+    def _search(self, key: str, job: Job, seat: Seat | None) -> dict[str, Any]:
         victim = victim_of(self.card, self.trust_pickle)
         search = next(one for one in self.searches if one.name == job.probe)
         clip = self._clip(job)
@@ -81,10 +93,12 @@ class Bench:
         queries = None if search.substitute else search.queries
         threat = Threat(parse_goal(search.goal, job.target), parse_limit(search.limit or None), Budget(queries=queries))
         ending = clip.output_suffix(False)
-        place = self.folder / "sounds" / job.probe / f"{key[:8]}-{Path(job.name).stem}-to-{job.target or 'other'}{ending}"
+        place = (
+            self.folder / "sounds" / job.probe / f"{key[:8]}-{Path(job.name).stem}-to-{job.target or 'other'}{ending}"
+        )
         outcome = attack(
             clip,
-            victim,
+            victim if seat is None else seat.watched(victim),
             threat,
             self.seed,
             by=search.by,
@@ -94,6 +108,7 @@ class Bench:
             control=self.draws,
             command=None if search.substitute else self.command(job, search),
             card=self.card,
+            through=None if seat is None else seat.through,
         )
         return self._result(clip, victim, outcome, taught)
 

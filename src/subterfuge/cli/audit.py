@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from subterfuge.cli.harden import jobs_option
-from subterfuge.cli.options import PATH, as_json, examples, group_option, seconds_option, trust_option
+from subterfuge.cli.options import PATH, as_json, examples, group_option, seconds_option, seed_option, trust_option
 from subterfuge.cli.show import print_json, print_table
 from subterfuge.cli.watch import Watch
 
@@ -32,10 +32,19 @@ MISSED, VICTIM_DIED = 1, 4
 @click.option("--targets", type=click.IntRange(1), help="Targets of each clip, instead of the level's.")
 @click.option("--queries", type=click.IntRange(1), help="Of each black box, instead of the level's.")
 @click.option("--only", metavar="LIST", help="Searches: white,untargeted,masked,scores,labels,substitute.")
-@click.option("--layout", default="auto", show_default=True, help="Of CLIPS: irmas, irmas-test, folders, csv, embedded.")
+@click.option(
+    "--layout", default="auto", show_default=True, help="Of CLIPS: irmas, irmas-test, folders, csv, embedded."
+)
 @group_option
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
+@seed_option()
 @jobs_option
+@click.option(
+    "--batch",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Attacks on clips of one length at once, in each process.",
+)
 @click.option("--retry", is_flag=True, help="Do again what failed.")
 @click.option("--fail-under", "bars", metavar="LIST", help="Exit with 1 where a figure misses a bar, as robust=0.2.")
 @trust_option
@@ -54,6 +63,7 @@ def audit(
     group: str | None,
     seed: int,
     jobs: int,
+    batch: int,
     retry: bool,
     bars: str | None,
     trust_pickle: bool,
@@ -70,7 +80,7 @@ def audit(
     from subterfuge.campaign.clips import read_clips
     from subterfuge.campaign.scorecard import bars as missed_bars
     from subterfuge.campaign.scorecard import check_bars
-    from subterfuge.report.audited import write_all
+    from subterfuge.report.audited import HEAD, write_audit
 
     if bars is not None:
         check_bars(bars)
@@ -87,18 +97,19 @@ def audit(
             only=[one.strip() for one in only.split(",")] if only is not None else (),
             seed=seed,
             jobs=jobs,
+            batch=batch,
             retry=retry,
             trust_pickle=trust_pickle,
             max_seconds=max_seconds,
             tell=watch.stage,
             announce=lambda line: None if quiet else click.echo(line, err=True),
         )
-    written = write_all(found, out)
+    written = write_audit(found, out)
     missed = [] if bars is None else missed_bars(written.figures, bars)
     if as_json:
         print_json(written.json() | {"missed": missed})
     else:
-        print_table(written.head, written.table)
+        print_table(HEAD, written.rows())
         for line in (*written.scorecard.sentences, *(f"next: {one}" for one in written.scorecard.next)):
             click.echo(line)
         for note in found.notes:

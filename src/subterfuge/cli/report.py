@@ -32,15 +32,17 @@ def report(sources: tuple[Path, ...], out: Path | None, force: bool, as_json: bo
     """
     from subterfuge.campaign.figures import figures_of
     from subterfuge.campaign.scorecard import scorecard_of
-    from subterfuge.report._audit_outcomes import audit_of, check_place, is_ledger
+    from subterfuge.report._audit_outcomes import audit_of, check_place, fitted, is_ledger
     from subterfuge.report.audit_page import write_page
 
     with Watch("page", quiet=as_json and not sys.stderr.isatty()) as watch:
         audit = audit_of(sources, watch.count)
-        place = out or (audit.folder if is_ledger(sources[0]) else Path()) / "audit.html"
+        stored = is_ledger(sources[0])
+        place = out or (audit.folder if stored else Path()) / "audit.html"
         check_place(place, audit, sources, force)
         figures = figures_of(audit)
         scorecard = scorecard_of(audit, figures)
+        scorecard = scorecard if stored else fitted(scorecard, audit)
         write_page(audit, figures, scorecard, place, force=force, progress=watch.count)
     if as_json:
         print_json({"page": str(place), "scorecard": scorecard.json(), "figures": figures.json()})

@@ -30,8 +30,9 @@ from subterfuge.transforms import Transform
 from subterfuge.victim import Victim
 
 Made = TypeVar("Made")
-MOST = 8
-"""Attacks at once."""
+MOST = 4
+"""Attacks at once. On one core larger batches of 3 s sounds leave the cache; a device, or a service that is waited for,
+gains up to its `at_once`."""
 
 
 class Seat:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from subterfuge.audio.place import check_target
 from subterfuge.campaign.rows import Audit, Job, Row
@@ -15,6 +16,11 @@ from subterfuge.driver.controls_case import ENDING, read_record
 from subterfuge.errors import InputError, OutputError
 from subterfuge.outcome import outcome_path
 
+if TYPE_CHECKING:
+    from subterfuge.campaign.scorecard import Scorecard
+
+MOST_LISTENED = 4
+"""Pairs of sounds that a listening test is advised with."""
 LEDGER = "audit.ledger"
 """What an audit's folder holds."""
 
@@ -50,6 +56,19 @@ def audit_of(paths: Sequence[str | Path], progress: Callable[[int, int], None] =
 def is_ledger(path: Path) -> bool:
     """Say whether a path is a ledger, or the folder of one."""
     return path.suffix == ".ledger" or (path.is_dir() and (path / LEDGER).exists())
+
+
+def fitted(scorecard: Scorecard, audit: Audit) -> Scorecard:
+    """Name the files themselves where a scorecard names an audit's folder to listen to."""
+    won = [row.outcome for row in audit.rows if row.outcome is not None and row.outcome["won"] and row.outcome["file"]]
+    files = shlex.join(str(one["file"]) for one in won[:MOST_LISTENED])
+    steps = [
+        f"Ask ears whether anyone hears it: `subterfuge listen {files} --out listening.html`."
+        if "subterfuge listen" in step
+        else step
+        for step in scorecard.next
+    ]
+    return replace(scorecard, next=tuple(steps))
 
 
 def check_place(place: Path, audit: Audit, sources: Sequence[str | Path], force: bool) -> None:
@@ -100,7 +119,12 @@ def _together(paths: Sequence[Path], progress: Callable[[int, int], None]) -> Au
         sha256 = str(clip.get("sha256") or hashlib.sha256(named.encode()).hexdigest())
         job = Job(number, kind["name"], named, str(clip.get("path") or ""), sha256, clip.get("label"), (), target)
         rows.append(Row(job, f"{number:024d}", "done", {"outcome": record}, None, float(record.get("seconds") or 0.0)))
+    seeds = {str(record.get("seed")) for record, _ in records}
     setting = {
+        "protocol": "single",
+        "version": "outcomes",
+        "level": "without a protocol",
+        "seed": seeds.pop() if len(seeds) == 1 else "of each",
         "data": f"{len(records)} outcome{'s' if len(records) > 1 else ''}",
         "clips": len({row.job.sha256 for row in rows}),
         "searches": list(kinds.values()),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from subterfuge.campaign.figures import Figures
     from subterfuge.campaign.scorecard import Scorecard
 
-MOST_BYTES = 29_500_000
+MOST_BYTES = 29_900_000
 """Of a page, sounds and all: some mail servers, trackers and browsers refuse more than 30 MB."""
 MOST_SOUND_BYTES = 22_000_000
 """Of the FLAC files in it, before base64."""
@@ -84,7 +84,8 @@ def page(
     lines = [line_of(number, row) for number, row in enumerate(rows)]
 
     def whole(packed: dict[str, str]) -> str:
-        data = [json_block("list", lines), json_block("charts", charts)]
+        heard = [line | {"sounds": "sounds" in media.items.get(line["place"], {})} for line in lines]
+        data = [json_block("list", heard), json_block("charts", charts)]
         for number, item in enumerate(items):
             told = media.items.get(number, {})
             data.append(json_block(f"item-{number}", item | told))
@@ -93,4 +94,4 @@ def page(
         return re.sub(r"\{\{([a-z ]+)\}\}", lambda found: known[found[1]], asset("audit.html"))
 
     bare = len(whole(media.pictures).encode("utf-8", "replace"))
-    return whole(media.settle(max(0, most_bytes - bare - media.spare)))
+    return whole(media.settle(max(0, most_bytes - bare - media.spare - len(rows))))

@@ -117,6 +117,10 @@ function runPage() {
     down = true;
     sort("order");
     refresh();
+    const [wins, heard] = [lines.filter((line) => ["won", "already"].includes(line.state)).length, lines.filter((line) => line.sounds).length];
+    if (heard < wins) {
+      $("#filter").before(make("p", { class: "small" }, `Sounds of ${heard} of the ${wins} wins are in this page; those of the others lie beside it.`));
+    }
     const wanted = rows.find((row) => `#${row.element.id}` === location.hash);
     if (wanted) toggle(wanted);
   }
