@@ -240,11 +240,22 @@ def test_joined_passes_and_what_is_told_happen_in_the_calling_thread(tmp_path: P
     assert set(where) == {(here, "progress"), (here, "told")}
 
 
-def test_the_seconds_of_attacks_at_once_are_each_ones_own(tmp_path: Path) -> None:
+def test_the_seconds_of_calls_at_once_are_each_ones_own_and_shares_of_what_they_asked_together() -> None:
+    victim = powers(meets=lambda how, row: time.sleep(0.1))
+
+    def call(own: float, seat: Seat) -> float:
+        time.sleep(own)
+        seat.through(victim).decide(torch.rand(1, 800))
+        return seat.clock()
+
     began = time.monotonic()
-    made = at_once(clips(tmp_path, 4), powers(), out=tmp_path / "o/")
+    made = dict(together([partial(call, 0.3), partial(call, 0.0)]))
     took = time.monotonic() - began
-    assert 0 < sum(one.seconds for one in made if isinstance(one, Outcome)) <= took + 0.01
+    assert isinstance(made[0], float)
+    assert isinstance(made[1], float)
+    assert made[0] >= 0.39
+    assert made[1] >= 0.09
+    assert made[0] + made[1] <= took + 0.01
 
 
 # the way back

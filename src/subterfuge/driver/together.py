@@ -59,6 +59,10 @@ class Seat:
 
         return cast(Victim, Lent(victim, ask))
 
+    def clock(self) -> float:
+        """Give the seconds of this call's own work so far, and of its share of what was asked together."""
+        return self._turn.clock()
+
     def tell(self, do: Callable[[], object]) -> None:
         """Have something done by the thread that called `together`."""
         self._turn.tell(do)
