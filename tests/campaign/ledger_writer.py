@@ -31,7 +31,7 @@ SETTING: dict[str, Any] = {
     "victim": {"name": "made up", "fingerprint": "0123456789ab" + "c" * 52},
 }
 
-CODE = ("ledger.py", "spool.py", "_ledger_file.py", "_ledger_lock.py", "_ledger_reading.py")
+CODE = ("ledger.py", "spool.py", "_ledger_file.py", "lock.py", "_ledger_reading.py")
 
 Say = Callable[[str, str], object]
 

@@ -202,7 +202,7 @@ def test_a_second_audit_in_the_folder_is_told_who_is_at_work_and_changes_nothing
     with Ledger.open(tmp_path, SETTING) as ledger:
         ledger.plan(JOBS)
         before = held(tmp_path)
-        with pytest.raises(OutputError, match=rf"another audit is at work in .*process {os.getpid()}\).*--out"):
+        with pytest.raises(OutputError, match=rf"another run is at work in .*process {os.getpid()}\).*--out"):
             Ledger.open(tmp_path, SETTING)
         assert held(tmp_path) == before
         ledger.finish(KEYS[0], {}, 1)

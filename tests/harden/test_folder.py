@@ -11,7 +11,7 @@ import pytest
 from tests.harden.kit import sounds
 from tests.world import card, tree
 
-from subterfuge.campaign._ledger_lock import Lock
+from subterfuge.campaign.lock import Lock
 from subterfuge.errors import OutputError
 from subterfuge.harden import harden
 from subterfuge.harden.folder import LOCK, claimed

@@ -121,7 +121,7 @@ def audit(
         ledger.note([*notes, UNFINISHED])
         if todo:
             with contextlib.suppress(VictimError):  # who dies of two questions is told by the rows
-                announce(_expected(victim, cases[0].path, searches, todo, jobs, max_seconds))
+                announce(_expected(victim, cases[0].path, searches, todo, jobs, max_seconds, level))
             run.work(todo, "attacks")
             ledger.doubt([asdict(one) for one in [*_looked(victim, cases, notes), *suspect(ledger.audit())]])
         ledger.note([*notes, run.ended] if run.ended else notes)
@@ -334,8 +334,20 @@ def _looked(victim: Victim, cases: Sequence[Case], notes: list[str]) -> list[Dou
         return []
 
 
+WORLD = 4.0
+"""Seconds for all that a win is put through."""
+GRADIENTS = {"quick": 450, "standard": 650, "thorough": 1500}
+"""That a white box takes, more or less."""
+
+
 def _expected(
-    victim: Victim, path: Path, searches: Sequence[Search], todo: Sequence[tuple[str, Job]], jobs: int, longest: float
+    victim: Victim,
+    path: Path,
+    searches: Sequence[Search],
+    todo: Sequence[tuple[str, Job]],
+    jobs: int,
+    longest: float,
+    level: str,
 ) -> str:
     """Say how long it will take, by one query and one gradient that are asked now."""
     wave = torch.from_numpy(Clip.read(path, max_seconds=longest).mono(victim.sample_rate))[None]
@@ -350,10 +362,14 @@ def _expected(
     seconds = 0.0
     for _, job in todo:
         search = by_name[job.probe]
-        seconds += 100 * true + 2  # judge, controls, survival
-        seconds += (search.queries or 0) * query * (3 if search.by.needs < Gives.GRADIENTS else 1)
+        queries = search.queries or 0
+        seconds += WORLD + 100 * true + queries * query  # what a win is put through, the judge and the controls
         if search.sees == "gradients":
-            seconds += 450 * step * (2 if search.limit else 1)
+            seconds += GRADIENTS[level] * step * (2 if search.limit else 1)
+        elif search.substitute:
+            seconds += 12  # it is fitted anew after every round, and searched on
+        elif search.sees == "scores":
+            seconds += 0.03 * queries  # so is the model of the answers near the clip
     minutes = seconds / max(1, min(jobs, len(todo))) / 60
     about = f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{max(5, 60 * minutes):.0f} seconds"
     return f"{len(todo)} attacks to do, in about {about} with {jobs} process{'es' if jobs > 1 else ''}"

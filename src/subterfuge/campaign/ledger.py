@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any
 
 from subterfuge.campaign._ledger_file import NAME, make, unwritable, writing
-from subterfuge.campaign._ledger_lock import Lock
 from subterfuge.campaign._ledger_reading import about, audit_of, job_of, reading, same, sound
+from subterfuge.campaign.lock import Lock
 from subterfuge.campaign.rows import Audit, Job
 from subterfuge.campaign.spool import Spool
 from subterfuge.errors import OutputError

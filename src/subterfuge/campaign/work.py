@@ -62,14 +62,15 @@ class Bench:
     def do(self, work: tuple[str, Job], seat: Seat | None = None) -> Done:
         """Do one job, and keep its result beside the ledger before it is handed over."""
         key, job = work
-        began = time.monotonic()
+        clock = time.monotonic if seat is None else seat.clock
+        began = clock()
         died = False
         try:
             result = self._clean(job) if job.probe == "clean" else self._search(key, job, seat)
             error = None
         except SubterfugeError as reason:
             result, error, died = {}, told(reason), isinstance(reason, VictimError)
-        seconds = round(time.monotonic() - began, 3)
+        seconds = round(clock() - began, 3)
         if error is None:
             Spool(self.folder).keep(key, result, seconds)
         return Done(key, result, error, seconds, died)
@@ -86,7 +87,8 @@ class Bench:
         return Clip.read(job.path, max_seconds=self.max_seconds)
 
     def _search(self, key: str, job: Job, seat: Seat | None) -> dict[str, Any]:
-        victim = victim_of(self.card, self.trust_pickle)
+        loaded = victim_of(self.card, self.trust_pickle)
+        victim = loaded if seat is None else seat.watched(loaded)
         search = next(one for one in self.searches if one.name == job.probe)
         clip = self._clip(job)
         taught = _taught(self, job.path, job.sha256, search.queries or 0) if search.substitute else None
@@ -98,7 +100,7 @@ class Bench:
         )
         outcome = attack(
             clip,
-            victim if seat is None else seat.watched(victim),
+            victim,
             threat,
             self.seed,
             by=search.by,

@@ -8,7 +8,16 @@ from pathlib import Path
 import click
 
 from subterfuge.cli.harden import jobs_option
-from subterfuge.cli.options import PATH, as_json, examples, group_option, seconds_option, seed_option, trust_option
+from subterfuge.cli.options import (
+    PATH,
+    as_json,
+    examples,
+    group_option,
+    seconds_option,
+    seed_option,
+    set_threads,
+    trust_option,
+)
 from subterfuge.cli.show import print_json, print_table
 from subterfuge.cli.watch import Watch
 
@@ -84,6 +93,7 @@ def audit(
 
     if bars is not None:
         check_bars(bars)
+    set_threads(1)  # a process that searches gains nothing by more, and loses much where cores are busy
     quiet = as_json and not sys.stderr.isatty()
     with Watch("audit", quiet=quiet) as watch:
         found = run(

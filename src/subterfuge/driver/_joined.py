@@ -116,7 +116,8 @@ def ask_joined(turn: Turn[Any], victim: Victim, method: Method, wave: Tensor) ->
     answer, passed, place = turn.ask(Question(victim, method, wave.detach(), slope))
     if passed is None or answer is None:
         return answer
-    joined: Tensor = _Rows.apply(wave, answer, lambda upstream: turn.ask(Way(passed, place, upstream)))
+    back = lambda upstream: turn.ask(Way(passed, place, upstream))  # noqa: E731
+    joined: Tensor = _Rows.apply(wave, answer, back)  # type: ignore[no-untyped-call]
     return joined
 
 

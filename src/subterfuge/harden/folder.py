@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from subterfuge.audio.place import put
-from subterfuge.campaign._ledger_lock import Lock
+from subterfuge.campaign.lock import Lock
 from subterfuge.errors import OutputError
 
 SETTING, LOCK = "setting.json", "harden.lock"

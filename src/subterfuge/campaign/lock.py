@@ -106,5 +106,5 @@ def _hold(path: Path, file: int) -> None:
         told = os.read(file, 20).decode("ascii", "replace").strip()
         who = f" (process {told})" if told.isdigit() else ""
         raise OutputError(
-            f"another audit is at work in {path.parent}{who}. Wait for its end, or choose another --out."
+            f"another run is at work in {path.parent}{who}. Wait for its end, or choose another --out."
         ) from None
