@@ -480,8 +480,10 @@ def test_the_demo_fools_its_victim_tells_a_table_and_writes_files(here: Path, mo
     assert ["gac -> gel won gel" in row for row in rows] == [True, False]
     assert "a stand-in" in said.out
     files = sorted(tree(here / "deep" / "demo"))
-    assert len(files) == 4
-    assert [name.endswith("-to-gel-targeted.flac") for name in files] == [False, False, True, False]
+    assert len(files) == 5
+    assert files[4] == "audit.html"
+    assert said.out.rstrip().endswith(str(Path("deep") / "demo" / "audit.html"))
+    assert [name.endswith("-to-gel-targeted.flac") for name in files] == [False, False, True, False, False]
     record: dict[str, Any] = json.loads((here / "deep" / "demo" / files[3]).read_text())
     assert record["won"]
     assert record["twin_gap"] < 1e-4

@@ -422,8 +422,10 @@ cli.add_command(data_command)
 @click.option("--out", default="demo-out", show_default=True, type=PATH, help="Folder of the results, written anew.")
 @as_json
 def demo(out: Path, as_json: bool) -> None:
-    """Fool the embedded classifier on embedded clips, and prove it on the files (a minute or two)."""
+    """Fool the embedded classifier on embedded clips, prove it on the files, make a page of it (a minute or two)."""
     from subterfuge.driver import attack as run
+    from subterfuge.outcome import outcome_path
+    from subterfuge.report.audited import PAGE, write_report
     from subterfuge.threat import Threat, parse_goal
     from subterfuge.training.demo_data import DEMO, embedded_card, embedded_clips
     from subterfuge.victims import load_victim
@@ -443,13 +445,16 @@ def demo(out: Path, as_json: bool) -> None:
             card, clip = embedded_card(), clips[source]
             outcome = run(clip, victim, threat, out=where, force=True, progress=watch, command=command, card=card)
         outcomes.append(outcome)
+    won = [outcome_path(Path(outcome.file)) for outcome in outcomes if outcome.file is not None]
+    with Watch("page", quiet=as_json) as watch:
+        page = write_report(won, out / PAGE, force=True, progress=watch.count).page if won else None
     if as_json:
         print_json([outcome.as_json() for outcome in outcomes])
     else:
         print_table_of(outcomes)
-        click.echo(f"\nThe sounds and their records are in {out}. Compare by ear:")
-        click.echo(f"  {outcomes[0].clip['path']}\n  {outcomes[0].file}")
-        click.echo("This victim and these clips are a stand-in to try the set-up on, not a study of IRMAS.")
+        click.echo("\nThis victim and these clips are a stand-in to try the set-up on, not a study of IRMAS.")
+        click.echo(f"The sounds and their records are in {out}. Hear and see them, before and after, in your browser:")
+        click.echo(str(page or out))
     sys.exit(0 if all(outcome.won for outcome in outcomes) else LOST)
 
 

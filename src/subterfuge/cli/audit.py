@@ -114,7 +114,8 @@ def audit(
             tell=watch.stage,
             announce=lambda line: None if quiet else click.echo(line, err=True),
         )
-    written = write_audit(found, out)
+    with Watch("page", quiet=quiet) as watch:
+        written = write_audit(found, out, watch.count)
     missed = [] if bars is None else missed_bars(written.figures, bars)
     if as_json:
         print_json(written.json() | {"missed": missed})

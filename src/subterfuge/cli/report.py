@@ -30,23 +30,13 @@ def report(sources: tuple[Path, ...], out: Path | None, force: bool, as_json: bo
     LEDGER is what an audit keeps its results in, DIR the folder that holds it. OUTCOMES are records of single attacks
     (FILE.outcome.json), the sounds beside them, or folders of them. Nothing is searched, and no victim is asked.
     """
-    from subterfuge.campaign.figures import figures_of
-    from subterfuge.campaign.scorecard import scorecard_of
-    from subterfuge.report._audit_outcomes import audit_of, check_place, fitted, is_ledger
-    from subterfuge.report.audit_page import write_page
+    from subterfuge.report.audited import write_report
 
     with Watch("page", quiet=as_json and not sys.stderr.isatty()) as watch:
-        audit = audit_of(sources, watch.count)
-        stored = is_ledger(sources[0])
-        place = out or (audit.folder if stored else Path()) / "audit.html"
-        check_place(place, audit, sources, force)
-        figures = figures_of(audit)
-        scorecard = scorecard_of(audit, figures)
-        scorecard = scorecard if stored else fitted(scorecard, audit)
-        write_page(audit, figures, scorecard, place, force=force, progress=watch.count)
+        found = write_report(sources, out, force=force, progress=watch.count)
     if as_json:
-        print_json({"page": str(place), "scorecard": scorecard.json(), "figures": figures.json()})
+        print_json(found.json())
         return
-    for sentence in (scorecard.line, *scorecard.next):
+    for sentence in (found.scorecard.line, *found.scorecard.next):
         click.echo(sentence)
-    click.echo(str(place))
+    click.echo(str(found.page))

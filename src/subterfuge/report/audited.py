@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 from subterfuge.campaign.figures import Estimate, Figures, figures_of
 from subterfuge.campaign.rows import Audit
 from subterfuge.campaign.scorecard import Scorecard, scorecard_of
+from subterfuge.report._audit_outcomes import audit_of, check_place, fitted, is_ledger
 from subterfuge.report.audit_page import write_page
 from subterfuge.report.exports import write_exports
 
 PAGE = "audit.html"
+Progress = Callable[[int, int], None]
 HEAD = ("search", "won", "median SNR", "95 %", "noise to mask", "MOS", "queries", "gradients", "noise wins")
 
 
@@ -56,8 +59,13 @@ class Audited:
         }
 
 
-def write_audit(audit: Audit, folder: Path) -> Audited:
+def write_audit(audit: Audit, folder: Path, progress: Progress = lambda done, total: None) -> Audited:
     """Write the page and its companions into an audit's folder, each in one step.
+
+    Args:
+        audit: finished, or as far as it came.
+        folder: of the audit.
+        progress: called with how many wins are drawn on the page, and of how many.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -65,7 +73,39 @@ def write_audit(audit: Audit, folder: Path) -> Audited:
     figures = figures_of(audit)
     scorecard = scorecard_of(audit, figures)
     write_exports(audit, figures, scorecard, folder)
-    return Audited(audit, figures, scorecard, write_page(audit, figures, scorecard, folder / PAGE))
+    page = write_page(audit, figures, scorecard, folder / PAGE, progress=progress)
+    return Audited(audit, figures, scorecard, page)
+
+
+def write_report(
+    sources: Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    force: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Audited:
+    """Make the page again from what is stored: a ledger, or outcomes of single attacks. Nobody is asked anything.
+
+    Args:
+        sources: a ledger or the folder of one, or outcomes, sounds beside them, folders of them.
+        out: the page; beside the ledger, or ``audit.html`` in the current folder, if None.
+        force: overwrite what stands there, unless the page is made of it.
+        progress: called with how much of how much is read, and then drawn.
+
+    Raises:
+        InputError: there is nothing to be read, or something else than results.
+        OutputError: the place cannot be written, or holds something.
+    """
+    audit = audit_of(sources, progress)
+    stored = is_ledger(Path(sources[0]))
+    place = Path(out) if out is not None else (audit.folder if stored else Path()) / PAGE
+    check_place(place, audit, sources, force)
+    figures = figures_of(audit)
+    scorecard = scorecard_of(audit, figures)
+    scorecard = scorecard if stored else fitted(scorecard, audit)
+    return Audited(
+        audit, figures, scorecard, write_page(audit, figures, scorecard, place, force=force, progress=progress)
+    )
 
 
 def _number(one: Estimate, unit: str, digits: int = 1) -> str:
