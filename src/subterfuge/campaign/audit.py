@@ -223,6 +223,7 @@ def _fitted(protocol: Protocol, count: int | None, targets: int | None, queries:
     return replace(
         protocol,
         clips=count or protocol.clips,
+        clean=max(protocol.clean, count or 0),
         targets=min(targets or protocol.targets, labels - 1),
         queries=queries or protocol.queries,
     )
