@@ -108,11 +108,11 @@ def forked(work: Callable[[Say], object], after: int = 10**9, wait: float = 0.0)
     return told, status == signal.SIGKILL
 
 
-def at_random_moments(folder: Path, kills: int = 20, count: int = 60) -> dict[str, Any]:
+def at_random_moments(folder: Path, kills: int = 20, count: int = 100) -> dict[str, Any]:
     """Kill one audit again and again, each time a moment after a few jobs more; then let it end."""
     dice, rounds = random.Random(), []
     for _ in range(kills):
-        told, died = forked(lambda say: run(folder, count, say), dice.randint(0, 8), dice.uniform(0, 0.015))
+        told, died = forked(lambda say: run(folder, count, say), dice.randint(0, 2), dice.uniform(0, 0.015))
         rounds.append({"told": told, "died": died, "seen": seen(folder)})
     told, died = forked(lambda say: run(folder, count, say))
     rounds.append({"told": told, "died": died, "seen": seen(folder)})
@@ -163,10 +163,11 @@ def orphaned(folder: Path) -> list[list[str]]:
             child = os.fork()
             if not child:
                 ledger.close()  # not the child's to close: it must change nothing
-                time.sleep(5)
+                say("ready", "")
+                time.sleep(20)
                 os._exit(0)
             say("child", str(child))
-            time.sleep(5)
+            time.sleep(20)
 
     out, into = os.pipe()
     pid = os.fork()
@@ -174,7 +175,10 @@ def orphaned(folder: Path) -> list[list[str]]:
         os.close(out)
         parent(lambda what, key: os.write(into, f"{what} {key}\n".encode()))
         os._exit(0)
-    child = int(os.read(out, 100).split()[1])
+    heard = ""
+    while "ready" not in heard or "child" not in heard:
+        heard += os.read(out, 100).decode()
+    child = next(int(line.split()[1]) for line in heard.splitlines() if line.startswith("child"))
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     told: list[list[str]] = []

@@ -62,7 +62,7 @@ def test_twenty_kills_at_random_moments_lose_nothing_and_the_end_is_that_of_an_u
         waiting = {begun[-1]} if begun else set()  # of the job that it was at, the spool may have what the ledger lacks
         assert kept - ended <= waiting
     assert sum(one["died"] for one in told["rounds"]) == 20
-    assert told["rounds"][-1]["seen"] == uninterrupted(60)
+    assert told["rounds"][-1]["seen"] == uninterrupted(100)
     assert told["files"] == ["audit.ledger"]
 
 

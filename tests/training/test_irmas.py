@@ -106,8 +106,8 @@ class Answer(BaseHTTPRequestHandler):
         if not self.server.chunked:
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
+        self.server.sent += len(data[:cut])  # first: whoever has it all must find it counted
         self.wfile.write(data[:cut])
-        self.server.sent += len(data[:cut])
         if cut is not None and self.server.stalls:
             self.wfile.flush()
             time.sleep(0.5)
