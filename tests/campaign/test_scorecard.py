@@ -13,7 +13,7 @@ import pytest
 from click import Group
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.campaign.kit import audit_of, lost, scored, trial, tried, won
+from tests.campaign.kit import SEES, audit_of, lost, scored, trial, tried, won
 
 from subterfuge.campaign.figures import figures_of
 from subterfuge.campaign.rows import Audit, Row
@@ -101,7 +101,7 @@ def test_the_line_carries_the_figures() -> None:
 def test_the_line_of_an_audit_of_nothing_is_a_line_too() -> None:
     assert card(audit_of()).line == "tuned: clean accuracy not known (subterfuge 1 quick, seed 0)"
     unfinished = audit_of([tried("a", "low", "high", None, state="left")])
-    assert "incomplete: 0 of 1 jobs done" in card(unfinished).line
+    assert "incomplete: 0 of 1 job done" in card(unfinished).line
 
 
 def test_names_cannot_steer_a_terminal_or_break_a_line() -> None:
@@ -129,6 +129,60 @@ def test_a_sound_that_is_none_is_named_and_not_tried_again(monkeypatch: pytest.M
     found = card(audit_of([won("a", "low", "high", 50.0), scored("b", None, None, state="failed")]))
     assert "1 sound could not be read, and counts nowhere." in found.sentences
     assert not any("--retry" in step for step in found.next)
+
+
+def test_the_first_ten_sounds_that_are_none_are_named_with_the_reason_and_the_rest_counted() -> None:
+    unread = [scored(f"bad{k:02d}", None, None, state="failed") for k in range(12)]
+    for rest in ([], [tried("c", "low", "high", None, state="left")]):
+        told = card(audit_of([won("a", "low", "high", 50.0), *unread, *rest])).sentences
+        assert [one for one in told if one.startswith("Not read: ")] == [
+            f"Not read: bad{k:02d}: gone." for k in range(10)
+        ]
+        assert any("12 sounds could not be read" in one for one in told)
+        assert any("Nor could 2 more be read" in one for one in told)
+
+
+def test_a_sound_that_is_none_is_no_failed_job() -> None:
+    failed = tried("b", "low", "high", None, state="failed", error="VictimError: it died")
+    found = card(audit_of([scored("u", None, None, state="failed"), failed]))
+    assert "Of 2 jobs 1 failed and 0 are left; the first: VictimError: it died." in found.sentences
+    assert any("Do the 1 job that failed again" in step for step in found.next)
+
+
+@pytest.mark.parametrize("state", ["failed", "left"])
+def test_searches_that_were_asked_and_never_done_are_not_asked_for_again(state: str) -> None:
+    row = tried("b", "low", "high", None, state=state, error="VictimError: it died")
+    assert not any("attacked" in step for step in card(audit_of([row], {"a": "low"})).next)
+    dead = scored("b", "low", None, state="left")
+    assert not any("attacked" in step for step in card(audit_of([dead], {"a": "low"})).next)
+
+
+def test_an_audit_without_attacks_is_told_which_searches_attack_every_clip() -> None:
+    searches = [
+        {"name": name, "goal": "untargeted" if name in ("untargeted", "masked") else "targeted"} for name in SEES
+    ]
+    found = card(audit_of(clean={"a": ("low", "high")}, searches=searches))
+    assert any("--only white,scores,labels,substitute --out audit" in step for step in found.next)
+    already = card(audit_of([tried("a", "low", "high", None, already=True)]))
+    assert any("met its goal as it came" in step for step in already.next)
+
+
+def test_of_one_clip_nothing_is_promised_and_every_word_is_singular() -> None:
+    survival = [trial("mp3=64", True)]
+    noise = {"same_level_and_spectrum": {"hits": 1, "draws": 1}, "white_noise_snr_db": None}
+    one = won("a", None, "high", 19.8, survival=survival, control=noise, queries=1, gradients=1)
+    audit = audit_of([one], {"a": (None, "low")})
+    found = card(audit)
+    assert found.verdict == "robust"
+    assert "1 clip was attacked, and of so few no verdict holds for long" in found.sentences[0]
+    assert not any("Keep it so" in step for step in found.next)
+    assert any("--clips 11" in step for step in found.next)
+    words = " ".join([*found.sentences, *figures_of(audit).notes, *figures_of(audit_of([], {"a": "low"})).notes])
+    assert not re.search(r"\b1 (clips|jobs|wins|draws|trials|queries|gradients|sounds)\b", words), words
+    assert not re.search(r"\b1 of 1 \w*s\b", words.replace("1 of 1 has", "")), words
+    many = attacked(15.0, 0)
+    assert "so few" not in card(many).sentences[0]
+    assert any("Keep it so" in step for step in card(many).next)
 
 
 def test_the_sentences_name_the_easiest_and_the_hardest_pair_and_the_deadliest_transform() -> None:

@@ -19,7 +19,7 @@ from subterfuge.errors import InputError, OutputError
 SAME = ("protocol", "version", "level", "seed", "queries", "survives")
 """What two runs of one audit agree in, beside the victim."""
 ROWS = """SELECT jobs.key, job, state, result, error, seconds FROM jobs LEFT JOIN results USING (key)
-    WHERE (planned OR state = 'done') AND (?1 IS NULL OR probe = ?1) ORDER BY place"""
+    WHERE planned AND (?1 IS NULL OR probe = ?1) ORDER BY place"""
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -111,17 +112,18 @@ def audit(
     with Ledger.open(out, setting) as ledger:
         run = _Run(ledger, bench, _shared(setting), jobs, batch, retry, tell)
         run.recover()
+        unfinished = UNFINISHED in ledger.audit("").notes
         notes = list(data.skipped)
         heard = _heard(data, protocol.clean, seed, victim.labels, notes)
         scored = [_clean_job(number, one) for number, one in enumerate(heard)]
         run.work(run.plan(scored), "clips as they come")
         cases, rows = _cases(ledger.audit("clean"), heard, victim, protocol, seed, notes)
-        attacks = _attack_jobs(cases, rows, searches, len(scored))
-        todo = run.plan([*scored, *attacks])
-        ledger.note([*notes, UNFINISHED])
-        if todo:
+        attacks = _attack_jobs(cases, rows, protocol.searches(victim), len(scored))
+        todo = run.plan([*scored, *run.asked(attacks, {one.name for one in searches})])
+        if todo or unfinished:
+            ledger.note([*notes, UNFINISHED])
             with contextlib.suppress(VictimError):  # who dies of two questions is told by the rows
-                announce(_expected(victim, cases[0].path, searches, todo, jobs, max_seconds, level))
+                announce(_expected(victim, searches, todo, jobs, max_seconds, level))
             run.work(todo, "attacks")
             ledger.doubt([asdict(one) for one in [*_looked(victim, cases, notes), *suspect(ledger.audit())]])
         ledger.note([*notes, run.ended] if run.ended else notes)
@@ -143,8 +145,15 @@ class _Run:
         """Why it ended before its end."""
 
     def recover(self) -> None:
-        """Write down what a killed run had finished."""
+        """Write down what a killed run had finished, and remove what it was at."""
         self._ledger.take(self._spool)
+        for scratch in (self._bench.folder / "sounds").glob("*/.subterfuge-*"):
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def asked(self, jobs: Sequence[Job], names: Container[str]) -> list[Job]:
+        """Give the jobs of some searches, and those of others that are done: they are rows of the audit as well."""
+        done = self._ledger.done()
+        return [job for job in jobs if job.probe in names or job.key(*self._shared) in done]
 
     def tidy(self) -> None:
         """Leave nothing behind that only a run needs."""
@@ -154,8 +163,7 @@ class _Run:
         """Give what is left of some jobs, all of which are in the ledger then."""
         keyed: list[tuple[str, Job]] = []
         for group in grouped(jobs, self._batch):
-            company = [job.key() for job in group] if len(group) > 1 else []
-            members = tuple((job.key(*self._shared, *company), job) for job in group)
+            members = tuple((job.key(*self._shared), job) for job in group)
             self._groups |= dict.fromkeys((key for key, _ in members), members)
             keyed += members
         self._ledger.plan(keyed)
@@ -301,15 +309,22 @@ def _cases(
     """Draw clips and targets among what could be scored; an unlabelled clip is what the victim says it is."""
     rows = {Path(row.job.path): row for row in audit.of("clean")}
     scored = [one.example for one in heard if one.example.path in rows]
+    if not scored and any("VictimError" in str(row.error) for row in audit.rows):
+        return (), rows
     if not scored:
         failed = next((row.error for row in audit.rows if row.error), "no reason was told")
         raise InputError(f"none of the {len(heard)} clips could be scored; the first: {failed}")
     unknown = sum(not one.label for one in scored)
     if unknown:
-        notes.append(f"{unknown} clips have no label: what the victim says of them as they come counts as right")
+        many = "1 clip has" if unknown == 1 else f"{unknown} clips have"
+        notes.append(f"{many} no label: what the victim says of it as it comes counts as right")
     labelled = [one if one.label else replace(one, label=str(rows[one.path].result["answer"])) for one in scored]
     data = Dataset(audit.setting["data"], tuple(labelled))
-    return draw_cases(data, victim.labels, protocol.clips, protocol.targets, seed), rows
+    cases = draw_cases(data, victim.labels, protocol.clips, protocol.targets, seed)
+    drawn = len({case.path for case in cases})
+    if drawn < protocol.clips:
+        notes.append(f"{drawn} clips were attacked where {protocol.clips} were asked for: there are no more")
+    return cases, rows
 
 
 def _attack_jobs(cases: Sequence[Case], rows: dict[Path, Row], searches: Sequence[Search], begin: int) -> list[Job]:
@@ -343,7 +358,6 @@ GRADIENTS = {"quick": 450, "standard": 650, "thorough": 1500}
 
 def _expected(
     victim: Victim,
-    path: Path,
     searches: Sequence[Search],
     todo: Sequence[tuple[str, Job]],
     jobs: int,
@@ -351,7 +365,9 @@ def _expected(
     level: str,
 ) -> str:
     """Say how long it will take, by one query and one gradient that are asked now."""
-    wave = torch.from_numpy(Clip.read(path, max_seconds=longest).mono(victim.sample_rate))[None]
+    if not todo:
+        return "every attack is done; whether the victim hides its gradients is left to ask"
+    wave = torch.from_numpy(Clip.read(todo[0][1].path, max_seconds=longest).mono(victim.sample_rate))[None]
     seen = victim if victim.gives is Gives.GRADIENTS or victim.twin is None else victim.twin
     query = _timed(lambda: seen.decide(wave))
     true = _timed(lambda: victim.decide(wave))
@@ -373,7 +389,8 @@ def _expected(
             seconds += 0.03 * queries  # so is the model of the answers near the clip
     minutes = seconds / max(1, min(jobs, len(todo))) / 60
     about = f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{max(5, 60 * minutes):.0f} seconds"
-    return f"{len(todo)} attacks to do, in about {about} with {jobs} process{'es' if jobs > 1 else ''}"
+    what = "1 attack" if len(todo) == 1 else f"{len(todo)} attacks"
+    return f"{what} to do, in about {about} with {jobs} process{'es' if jobs > 1 else ''}"
 
 
 def _timed(work: Callable[[], object]) -> float:

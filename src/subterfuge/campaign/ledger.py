@@ -91,8 +91,8 @@ class Ledger:
     def plan(self, jobs: Sequence[tuple[str, Job]]) -> None:
         """Say which jobs there are, by key, in what order; those that are known keep their state and result.
 
-        Jobs of earlier plans that are not in this one stay in the file; those that are done stay rows of the audit too,
-        behind. Of jobs with one key, which have one result, the first counts.
+        Jobs of earlier plans that are not in this one stay in the file, and are rows of the audit again once a plan has
+        them. Of jobs with one key, which have one result, the first counts.
         """
         first: dict[str, Job] = {}
         for key, job in jobs:
@@ -104,6 +104,10 @@ class Ledger:
                 "ON CONFLICT (key) DO UPDATE SET place = excluded.place, planned = 1, job = excluded.job",
                 ((key, place, job.probe, json.dumps(asdict(job))) for place, (key, job) in enumerate(first.items())),
             )
+
+    def done(self) -> frozenset[str]:
+        """Give the keys of all jobs that are done, also of earlier plans."""
+        return frozenset(key for (key,) in self._db.execute("SELECT key FROM jobs WHERE state = 'done'"))
 
     def left(self, retry: bool = False) -> list[tuple[str, Job]]:
         """Give the planned jobs that are not done, in order; those that failed only to be tried again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from subterfuge.driver import attack, check_heard, score
 from subterfuge.driver.record import name_of
 from subterfuge.driver.survival import survive
 from subterfuge.driver.together import Seat, together
-from subterfuge.errors import SubterfugeError, VictimError
+from subterfuge.errors import OutputError, SubterfugeError, VictimError
 from subterfuge.oracle import dice
 from subterfuge.outcome import Outcome
 from subterfuge.threat import Budget, Threat, parse_goal, parse_limit
@@ -68,6 +69,8 @@ class Bench:
         try:
             result = self._clean(job) if job.probe == "clean" else self._search(key, job, seat)
             error = None
+        except OutputError:  # no fault of the job: it stays to be done where there is room again
+            raise
         except SubterfugeError as reason:
             result, error, died = {}, told(reason), isinstance(reason, VictimError)
         seconds = round(clock() - began, 3)
@@ -95,9 +98,8 @@ class Bench:
         queries = None if search.substitute else search.queries
         threat = Threat(parse_goal(search.goal, job.target), parse_limit(search.limit or None), Budget(queries=queries))
         ending = clip.output_suffix(False)
-        place = (
-            self.folder / "sounds" / job.probe / f"{key[:8]}-{Path(job.name).stem}-to-{job.target or 'other'}{ending}"
-        )
+        name = f"{key[:8]}-{_safe(Path(job.name).stem, 100)}-to-{_safe(job.target or 'other', 50)}{ending}"
+        place = self.folder / "sounds" / job.probe / name
         outcome = attack(
             clip,
             victim,
@@ -128,7 +130,7 @@ class Bench:
                 found = survive(
                     outcome.file, victim, parse_transforms(self.survives), self.seed, max_seconds=self.max_seconds
                 )
-                result["survival"] = found.as_json()
+                result["survival"] = found.as_json() | {"file": Path(outcome.file).relative_to(self.folder).as_posix()}
             record["file"] = Path(outcome.file).relative_to(self.folder).as_posix()
         if taught is not None:
             result["substitute"] = {"queries": taught.queries, "agreement": taught.agreement}
@@ -159,6 +161,12 @@ class Done:
     seconds: float
     died: bool
     """Whether it failed because the victim died."""
+
+
+def _safe(text: str, most: int) -> str:
+    """Make a part of a file's name of a text: no way out of the folder, nothing unseen, at most so many bytes."""
+    plain = re.sub(r"[^\w.()\[\]+= -]", "_", text).strip(". ") or "_"
+    return plain.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
 
 
 def _searched(victim: Victim, search: Search, taught: Training | None) -> Victim | None:

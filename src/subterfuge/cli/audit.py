@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -22,6 +24,17 @@ from subterfuge.cli.show import print_json, print_table
 from subterfuge.cli.watch import Watch
 
 MISSED, VICTIM_DIED = 1, 4
+
+
+@contextlib.contextmanager
+def _kept(out: Path) -> Iterator[None]:
+    """Say, when interrupted, that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = f"every finished attack is kept in {out}: the same command goes on, and `subterfuge report {out}` tells"
+        click.echo(told, err=True)
+        raise
 
 
 @click.command(
@@ -95,7 +108,7 @@ def audit(
         check_bars(bars)
     set_threads(1)  # a process that searches gains nothing by more, and loses much where cores are busy
     quiet = as_json and not sys.stderr.isatty()
-    with Watch("audit", quiet=quiet) as watch:
+    with Watch("audit", quiet=quiet) as watch, _kept(out):
         found = run(
             card,
             read_clips(clips, layout=layout, group=group),
@@ -121,10 +134,10 @@ def audit(
         print_json(written.json() | {"missed": missed})
     else:
         print_table(HEAD, written.rows())
-        for line in (*written.scorecard.sentences, *(f"next: {one}" for one in written.scorecard.next)):
-            click.echo(line)
         for note in found.notes:
             click.echo(note, err=True)
+        for line in (*written.scorecard.sentences, *(f"next: {one}" for one in written.scorecard.next)):
+            click.echo(line)
         for one in missed:
             click.echo(f"missed: {one}", err=True)
         click.echo(written.scorecard.line)
