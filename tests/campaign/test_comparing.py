@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, false_discovery_control, wilcoxon
 from tests.campaign.kit import audit_of, lost, scored, trial, tried, won
 
-from subterfuge.campaign._comparing_tests import holm, mcnemar, medians_apart, ratios_apart
+from subterfuge.campaign._comparing_tests import mcnemar, medians_apart, ratios_apart
 from subterfuge.campaign.comparing import Comparison, compare
+from subterfuge.campaign.holm import holm
 from subterfuge.campaign.rows import Audit
 from subterfuge.errors import InputError
 
@@ -278,3 +279,10 @@ def test_the_same_seed_tells_the_same_and_json_holds_it_all() -> None:
     told = json.loads(json.dumps(first.json(), allow_nan=False))
     assert told["rows"][0]["name"] == "median SNR needed, white"
     assert set(told) == {"a", "b", "common", "only_a", "only_b", "rows", "sentences", "notes", "schema"}
+
+
+def test_holm_is_every_bonferroni_on_what_is_left() -> None:
+    ps = [0.001, 0.2, 0.04, 0.04]
+    assert holm(ps) == pytest.approx([0.004, 0.2, 0.12, 0.12])
+    assert holm([]) == []
+    assert holm([0.6, 0.7]) == [1.0, 1.0]

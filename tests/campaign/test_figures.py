@@ -116,7 +116,7 @@ def test_the_noise_control_tells_how_often_noise_does_the_same() -> None:
     noise = search(found).noise
     assert (noise.wins, noise.hits, noise.draws, noise.as_good) == (3, 11, 60, 1)
     assert (noise.white, noise.white_snr_db) == (2, 12.0)
-    assert any("1 wins (white) gain nothing over noise" in note for note in found.notes)
+    assert any("1 win (white) gains nothing over noise" in note for note in found.notes)
 
 
 # the bootstrap

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subterfuge.errors import InputError
-from subterfuge.report.trials import Count, at_least, design, fewest_right, holm, interval, p_value
+from subterfuge.report.trials import Count, at_least, design, fewest_right, interval, p_value
 
 
 def tail(right: int, trials: int, p: Fraction) -> Fraction:
@@ -99,10 +99,3 @@ def test_the_interval_of_the_mean_share_holds_for_listeners_of_different_hearing
 @pytest.mark.parametrize(("right", "low", "high"), [(0, 0.0, 0.0), (9, 0.0, 0.4796), (18, 0.6294, 1.0)])
 def test_the_share_that_was_heard_is_what_guessing_does_not_explain(right: int, low: float, high: float) -> None:
     assert Count(right, 18).heard == pytest.approx((low, high), abs=5e-5)
-
-
-def test_holm_is_every_bonferroni_on_what_is_left() -> None:
-    ps = [0.001, 0.2, 0.04, 0.04]
-    assert holm(ps) == pytest.approx([0.004, 0.2, 0.12, 0.12])
-    assert holm([]) == []
-    assert holm([0.6, 0.7]) == [1.0, 1.0]

@@ -104,19 +104,6 @@ def ratios_apart(
     return found, ends(drawn[~np.isnan(drawn)]), p
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """Adjust p-values for being several (Holm 1979, https://www.jstor.org/stable/4615733).
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    adjusted, largest = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(sorted(range(len(ps)), key=lambda one: ps[one])):
-        largest = max(largest, min(1.0, (len(ps) - rank) * ps[place]))
-        adjusted[place] = largest
-    return adjusted
-
-
 def _p(found: float, swapped: Swapped, clips: int, die: np.random.Generator) -> float:
     """Give the part of the ways of swapping that come out as far apart or farther; the one that is there counts."""
     at_least = reached = 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from subterfuge.campaign._figures_curves import SNR_GRID_DB
 from subterfuge.campaign.figures import Figures
+from subterfuge.campaign.words import counted
 from subterfuge.errors import InputError, nearest
 
 SAYS = {
@@ -115,7 +116,9 @@ def _missed(figures: Figures, bar: Bar) -> str | None:
         )
     if not of:
         return nothing
-    return None if hits / of >= bar.value else f"{bar.word}: {what} is {hits / of:.3g} ({hits} of {of} clips)"
+    return (
+        None if hits / of >= bar.value else f"{bar.word}: {what} is {hits / of:.3g} ({hits} of {counted(of, 'clip')})"
+    )
 
 
 def _stands(figures: Figures, snr_db: float | None) -> tuple[int, int]:

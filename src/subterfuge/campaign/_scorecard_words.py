@@ -1,24 +1,21 @@
-"""A scorecard's words: one line for a release note, what was found, and what to do next."""
+"""A scorecard's words: one line for a release note, and what was found."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping
-from pathlib import Path
-
-from subterfuge.campaign.figures import Estimate, Figures, OfPair, Searched
-from subterfuge.campaign.rows import Audit
+from subterfuge.campaign.figures import Figures, OfPair, Searched
+from subterfuge.campaign.rows import Audit, Row
+from subterfuge.campaign.words import are, counted, decibels, percent, said
 
 TURNED = {"white": "white box", "untargeted": "untargeted"}
-FIRST = ("denoise", "requantise", "lowpass", "mp3")
-"""Transforms that `subterfuge harden` can put before a victim."""
-BLIND = ("scores", "labels")
-"""Searches that hidden gradients do not stop, and that more queries help."""
-DEADLY = 0.25
-"""A transform that at most this part of the wins survives is worth trying before the victim."""
-POOR = 0.6
-"""Clean accuracy under which the clips, or the model, want work before its robustness does."""
-NEXT_LEVEL = {"quick": "standard", "standard": "thorough"}
+FEW = 5
+"""Attacked clips under which no verdict holds for long: the next clip may turn it."""
+MOST_NAMED = 10
+"""Sounds that could not be read, and are named one by one."""
+
+
+def attacked(audit: Audit) -> int:
+    """Count the clips that some search was done on."""
+    return len({row.job.sha256 for row in audit.rows if row.outcome is not None})
 
 
 def line_of(audit: Audit, figures: Figures) -> str:
@@ -35,9 +32,9 @@ def line_of(audit: Audit, figures: Figures) -> str:
     survival = figures.survival
     if survival.everything.share.value is not None:
         tried = sum(one.tried > 0 for one in survival.transforms)
-        parts.append(f"wins survive {100 * survival.everything.share.value:.0f} % of {tried} transform{_s(tried)}")
+        parts.append(f"wins survive {100 * survival.everything.share.value:.0f} % of {counted(tried, 'transform')}")
     if not audit.complete:
-        parts.append(f"incomplete: {figures.done} of {figures.jobs} jobs done")
+        parts.append(f"incomplete: {figures.done} of {counted(figures.jobs, 'job')} done")
     protocol = " ".join(str(setting.get(key, "?")) for key in ("protocol", "version", "level"))
     name = said(setting.get("victim", {}).get("name", "victim"))
     return f"{name}: {'; '.join(parts)} ({protocol}, seed {setting.get('seed', '?')})"
@@ -48,108 +45,42 @@ def sentences_of(audit: Audit, figures: Figures) -> list[str]:
     told: list[str] = []
     if not audit.complete:
         told.append(_incomplete(audit, figures))
-    elif figures.failed:
-        count = figures.failed
-        told.append(f"{count} sound{_s(count)} could not be read, and count{'s' if count == 1 else ''} nowhere.")
+    told += _unread([row for row in audit.rows if row.unreadable])
     clean = figures.clean
     if clean.of:
         unknown = f"; of {clean.unknown} more the label is not known" if clean.unknown else ""
         told.append(
-            f"It is right about {clean.right} of {clean.of} unchanged clips: {percent(clean.accuracy)}{unknown}."
+            f"It is right about {clean.right} of {counted(clean.of, 'unchanged clip')}: "
+            f"{percent(clean.accuracy)}{unknown}."
         )
     elif clean.unknown:
-        told.append(f"No label is known of the {clean.unknown} clips that it answered: there is no clean accuracy.")
+        told.append(
+            f"No label is known of the {counted(clean.unknown, 'clip')} that it answered: there is no clean accuracy."
+        )
     told += _robust(figures)
     told += [_search(one) for one in figures.searches if one.asked]
     hits, draws = (sum(getattr(one.noise, name) for one in figures.searches) for name in ("hits", "draws"))
     if draws:
         told.append(
             f"Noise as loud as the wins and of the same spectrum does what they do in {100 * hits / draws:.0f} % of "
-            f"{draws} draws."
+            f"{counted(draws, 'draw')}."
         )
     told += _hardest(figures)
     survival = figures.survival.everything
     if survival.share.value is not None:
         deadly = next(one for one in figures.survival.transforms if one.share.value is not None)
         told.append(
-            f"The wins come through {percent(survival.share)} of {survival.telling} trials that tell; deadliest is "
-            f"{said(deadly.transform)}: {deadly.survived} of {deadly.telling} come through."
+            f"The wins come through {percent(survival.share)} of {counted(survival.telling, 'trial')} that "
+            f"{'tells' if survival.telling == 1 else 'tell'}; deadliest is {said(deadly.transform)}: "
+            f"{deadly.survived} of {deadly.telling} come through."
         )
     told += [f"Doubt ({said(one.get('sign', '?'))}): {said(one.get('words', ''))}." for one in audit.doubts]
     return told
 
 
-def next_of(audit: Audit, figures: Figures, verdict: str) -> list[str]:
-    """Say what to do next, with commands; CLIPS and DATA are the user's own."""
-    card, folder = str(audit.setting.get("victim", {}).get("card", "CARD")), audit.folder
-    again = f"subterfuge audit {shlex.quote(said(card))} CLIPS"
-    steps: list[str] = []
-    if figures.left:
-        steps.append(f"Give the same command once more: it goes on with the {_jobs(figures.left)} left.")
-    if figures.failed and not audit.complete:
-        where = shlex.quote(said(folder))
-        steps.append(f"Do the {_jobs(figures.failed)} that failed again: `{again} --out {where} --retry`.")
-    if not figures.searches or not any(one.asked for one in figures.searches):
-        steps.append(f"Nothing was attacked: ask for searches, `{again} --out audit`.")
-        return steps
-    if any(one.get("hides") for one in audit.doubts):
-        blind = ",".join(one.probe for one in figures.searches if one.probe in BLIND) or "labels"
-        steps.append(
-            "Do not trust what looks robust: gradients may be hidden. See `subterfuge check "
-            f"{shlex.quote(said(card))}`, then give the black boxes more, "
-            f"`{again} --only {blind} --queries 10000 --out black-box`."
-        )
-    accuracy = figures.clean.accuracy.value
-    if accuracy is not None and accuracy < POOR:
-        steps.append(
-            "It is wrong about many clips as they come. Look at which first: `subterfuge evaluate "
-            f"{shlex.quote(said(card))} DATA --out evaluation`; then at robustness."
-        )
-    if verdict in ("fooled", "weak", "doubtful"):
-        steps.append(_harden(figures, card))
-    if verdict in ("fooled", "weak"):
-        steps += _listen(figures, folder)
-    steps += _look(figures)
-    level = NEXT_LEVEL.get(str(audit.setting.get("level")))
-    if level and verdict in ("weak", "robust", "doubtful"):
-        steps.append(f"Make sure, on more clips and with more effort: `{again} --{level} --out {level}`.")
-    if verdict == "robust":
-        steps.append(
-            f"Keep it so: `{again} --out audit --fail-under {_bars(figures)}` in CI, and the line in the notes."
-        )
-    return steps
-
-
-def percent(share: Estimate) -> str:
-    """Show a share with its interval.
-
-    >>> percent(Estimate(0.84, 0.72, 0.91, 44))
-    '84 % [72, 91]'
-    """
-    if share.value is None:
-        return "not known"
-    ends = "" if share.low is None or share.high is None else f" [{100 * share.low:.0f}, {100 * share.high:.0f}]"
-    return f"{100 * share.value:.0f} %{ends}"
-
-
-def decibels(found: Estimate) -> str:
-    """Show a median SNR with its interval; an end that is None reaches to where half of the searches is lost."""
-    if found.value is None:
-        return "no median"
-    if found.low is None and found.high is None:
-        return f"{found.value:.1f} dB"
-    low, high = ("lost" if end is None else f"{end:.0f}" for end in (found.low, found.high))
-    return f"{found.value:.1f} dB [{low}, {high}]"
-
-
-def said(value: object) -> str:
-    """Give a name on one line, without the codes that steer a terminal."""
-    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in str(value))
-
-
 def _needed(one: Searched) -> str:
     name = TURNED.get(one.probe, one.probe) + (
-        f" at {one.most_queries} queries" if one.most_queries is not None else ""
+        f" at {_queries(one.most_queries)}" if one.most_queries is not None else ""
     )
     won = "" if one.won == one.asked else f" ({one.won} of {one.asked})"
     if one.snr_db.value is None:
@@ -161,9 +92,24 @@ def _needed(one: Searched) -> str:
 
 
 def _incomplete(audit: Audit, figures: Figures) -> str:
-    error = next((row.error for row in audit.rows if row.state == "failed" and row.error), None)
+    failed = [row for row in audit.rows if row.state == "failed" and not row.unreadable]
+    error = next((row.error for row in failed if row.error), None)
     first = "" if error is None else f"; the first: {said(error)}"
-    return f"Of {_jobs(figures.jobs)} {figures.failed} failed and {figures.left} {_are(figures.left)} left{first}."
+    return f"Of {counted(figures.jobs, 'job')} {len(failed)} failed and {figures.left} {are(figures.left)} left{first}."
+
+
+def _unread(rows: list[Row]) -> list[str]:
+    """Say which sounds could not be read, and why."""
+    if not rows:
+        return []
+    told = [f"{counted(len(rows), 'sound')} could not be read, and count{'s' if len(rows) == 1 else ''} nowhere."]
+    told += [
+        f"Not read: {said(row.job.name)}: {said(str(row.error).removeprefix('ClipError: ')).rstrip('.')}."
+        for row in rows[:MOST_NAMED]
+    ]
+    if len(rows) > MOST_NAMED:
+        told.append(f"Nor could {len(rows) - MOST_NAMED} more be read; the table, audit.csv, has every one.")
+    return told
 
 
 def _robust(figures: Figures) -> list[str]:
@@ -174,7 +120,7 @@ def _robust(figures: Figures) -> list[str]:
     of = at[0].accuracy.of
     stand = ", ".join(f"{one.stands} at {one.snr_db:g} dB" for one in at)
     told = [
-        f"Of {of} attacked clip{_s(of)} {at[0].right} {_are(at[0].right)} right as they come; so "
+        f"Of {of} attacked clip{'' if of == 1 else 's'} {at[0].right} {are(at[0].right)} right as they come; so "
         f"many stay right: {stand} SNR."
     ]
     below = figures.robust_at(None)
@@ -198,15 +144,26 @@ def _search(one: Searched) -> str:
     if one.mos.value is not None:
         parts.append(f"MOS of the wins {one.mos.value:.2f}")
     if one.queries.value:
-        parts.append(f"{one.queries.value:.0f} queries")
+        parts.append(_queries(round(one.queries.value)))
     if one.gradients.value:
-        parts.append(f"{one.gradients.value:.0f} gradients")
+        parts.append(counted(round(one.gradients.value), "gradient"))
     if one.already:
-        parts.append(f"{one.already} met the goal as they came")
+        parts.append(f"{one.already} met the goal as {'it' if one.already == 1 else 'they'} came")
     return ", ".join(parts) + "."
 
 
-def _by_need(figures: Figures) -> list[OfPair]:
+def _hardest(figures: Figures) -> list[str]:
+    pairs = by_need(figures)
+    if len(pairs) < 2:
+        return []
+    return [f"Easiest is {pair_words(pairs[0])}; hardest is {pair_words(pairs[-1])} (search {pairs[0].tally.probe})."]
+
+
+def _queries(count: int) -> str:
+    return "1 query" if count == 1 else f"{count} queries"
+
+
+def by_need(figures: Figures) -> list[OfPair]:
     """Give the pairs of the strongest targeted search, the easiest first."""
     asked = [one for one in figures.searches if any(pair.tally.probe == one.probe for pair in figures.pairs)]
     if not asked:
@@ -216,62 +173,6 @@ def _by_need(figures: Figures) -> list[OfPair]:
     return sorted(mine, key=lambda pair: 1e9 if pair.tally.snr_db is None else -pair.tally.snr_db)
 
 
-def _hardest(figures: Figures) -> list[str]:
-    pairs = _by_need(figures)
-    if len(pairs) < 2:
-        return []
-    return [f"Easiest is {_pair(pairs[0])}; hardest is {_pair(pairs[-1])} (search {pairs[0].tally.probe})."]
-
-
-def _pair(pair: OfPair) -> str:
+def pair_words(pair: OfPair) -> str:
     needs = "lost" if pair.tally.snr_db is None else f"{pair.tally.snr_db:.1f} dB"
     return f"{said(pair.source)} to {said(pair.target)}, {needs}"
-
-
-def _harden(figures: Figures, card: str) -> str:
-    words = ["noise", "adversarial"]
-    for one in figures.survival.transforms:
-        if one.share.value is not None and one.share.value <= DEADLY and one.transform.partition("=")[0] in FIRST:
-            words.insert(0, one.transform)
-            break
-    return (
-        f"Try what can be done: `subterfuge harden {shlex.quote(said(card))} DATA --with {','.join(words)} --out "
-        "hardened`, DATA being its training set; it attacks every defence by one who knows it."
-    )
-
-
-def _listen(figures: Figures, folder: Path) -> list[str]:
-    won = {one.probe: one for one in figures.searches if one.won}
-    if not won:
-        return []
-    probe = "masked" if "masked" in won else max(won, key=lambda name: won[name].mos.value or 0.0)
-    sounds = shlex.quote(said(folder / "sounds" / probe))
-    return [f"Ask ears whether anyone hears it: `subterfuge listen {sounds}/*.outcome.json --out listening.html`."]
-
-
-def _look(figures: Figures) -> list[str]:
-    pairs = _by_need(figures)
-    if len(pairs) < 2 or pairs[0].tally.snr_db is None:
-        return []
-    return [f"Look at {_pair(pairs[0])}: more, and more varied, clips of these two classes are where it gains most."]
-
-
-def _bars(figures: Figures) -> str:
-    bars: Mapping[str, float | None] = {
-        "clean": figures.clean.accuracy.low,
-        "robust": None if (below := figures.robust_at(None)) is None else below.accuracy.low,
-    }
-    told = [f"{name}={int(100 * value) / 100:g}" for name, value in bars.items() if value is not None]
-    return ",".join(told) or "robust@20=0.5"
-
-
-def _jobs(count: int) -> str:
-    return f"{count} job{_s(count)}"
-
-
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"

@@ -9,13 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from subterfuge.campaign._comparing_tests import holm, mcnemar, medians_apart, ratios_apart
+from subterfuge.campaign._comparing_tests import mcnemar, medians_apart, ratios_apart
 from subterfuge.campaign._figures_clips import CLEAN, Tries, Try, tries_of
 from subterfuge.campaign._figures_curves import judged
 from subterfuge.campaign._figures_draws import Floats, dice, median
 from subterfuge.campaign._figures_survival import tells
-from subterfuge.campaign._scorecard_words import said
+from subterfuge.campaign.holm import holm
 from subterfuge.campaign.rows import Audit
+from subterfuge.campaign.words import counted, said
 from subterfuge.errors import InputError
 from subterfuge.outcome import finite
 
@@ -189,7 +190,7 @@ def _shares(name: str, first: Mapping[str, bool], second: Mapping[str, bool]) ->
     gained = sum(y and not x for x, y in zip(one, other, strict=True))
     lost = sum(x and not y for x, y in zip(one, other, strict=True))
     word: Word = "better" if after > before else "worse" if after < before else "no more than noise"
-    says = f"{gained} of {len(common)} clips gained, {lost} lost"
+    says = f"{gained} of {counted(len(common), 'clip')} gained, {lost} lost"
     p = mcnemar(one, other)
     return Difference(name, "", before, after, after - before, None, None, p, p, word, len(common), says)
 

@@ -26,6 +26,7 @@ from subterfuge.campaign._figures_searches import (
 )
 from subterfuge.campaign._figures_survival import Survived, Through, survived_of
 from subterfuge.campaign.rows import Audit
+from subterfuge.campaign.words import counted
 from subterfuge.outcome import finite
 
 __all__ = [
@@ -133,8 +134,9 @@ def _notes(audit: Audit, tries: Tries, searches: tuple[Searched, ...]) -> list[s
     unknown = sum(not clip.known and bool(clip.truth) for clip in tries.clips.values())
     if unknown:
         notes.append(
-            f"{unknown} of {len(tries.clips)} clips have no known label: they count in no clean accuracy, and in "
-            "robust figures what the victim says of them as they come counts as right"
+            f"{unknown} of {counted(len(tries.clips), 'clip')} {'has' if unknown == 1 else 'have'} no known label: "
+            f"{'it counts' if unknown == 1 else 'they count'} in no clean accuracy, and in robust figures what the "
+            f"victim says of {'it as it comes' if unknown == 1 else 'them as they come'} counts as right"
         )
     targeted = any(row.job.target is not None for row in audit.rows)
     if tries.drawn and not targeted and any(row.job.probe == CLEAN for row in audit.rows):
@@ -155,5 +157,8 @@ def _notes(audit: Audit, tries: Tries, searches: tuple[Searched, ...]) -> list[s
     worse = [one.probe for one in searches if one.noise.as_good]
     if worse:
         count = sum(one.noise.as_good for one in searches)
-        notes.append(f"{count} wins ({', '.join(worse)}) gain nothing over noise as loud and of the same spectrum")
+        gain = "gains" if count == 1 else "gain"
+        notes.append(
+            f"{counted(count, 'win')} ({', '.join(worse)}) {gain} nothing over noise as loud and of the same spectrum"
+        )
     return notes

@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from subterfuge.campaign._scorecard_bars import Bar, bars, check_bars
-from subterfuge.campaign._scorecard_words import line_of, next_of, said, sentences_of
+from subterfuge.campaign._scorecard_next import next_of
+from subterfuge.campaign._scorecard_words import FEW, attacked, line_of, sentences_of
 from subterfuge.campaign.figures import Figures, Searched
 from subterfuge.campaign.rows import Audit
+from subterfuge.campaign.words import are, counted, said
 
 __all__ = ["VERDICTS", "Bar", "Scorecard", "bars", "check_bars", "scorecard_of"]
 
@@ -61,13 +63,17 @@ def scorecard_of(audit: Audit, figures: Figures) -> Scorecard:
     """
     verdict, why = _verdict(audit, figures)
     name = said(audit.setting.get("victim", {}).get("name", "victim"))
+    clips = attacked(audit)
+    if verdict != "incomplete" and clips < FEW:
+        were = "was" if clips == 1 else "were"
+        why += f"; {counted(clips, 'clip')} {were} attacked, and of so few no verdict holds for long"
     sentences = (f"{name} is {verdict}: {why}.", *sentences_of(audit, figures))
     return Scorecard(line_of(audit, figures), verdict, sentences, tuple(next_of(audit, figures, verdict)))
 
 
 def _verdict(audit: Audit, figures: Figures) -> tuple[str, str]:
     if not audit.complete:
-        return "incomplete", f"{figures.done} of {figures.jobs} jobs are done"
+        return "incomplete", f"{figures.done} of {counted(figures.jobs, 'job')} {are(figures.done)} done"
     if not any(one.asked for one in figures.searches):
         return "incomplete", "no search had anything to do"
     fooled = _fooled(figures)
@@ -83,7 +89,10 @@ def _fooled(figures: Figures) -> str:
     below = figures.robust_at(None)
     if below is not None and below.right and below.stands < (1 - MOST) * below.right:
         turned = below.right - below.stands
-        return f"{turned} of {below.right} clips that it was right about turn below the masking threshold"
+        return (
+            f"{turned} of {counted(below.right, 'clip')} that it was right about {'turns' if turned == 1 else 'turn'} "
+        )
+        "below the masking threshold"
     quiet = [one for one in figures.searches if not one.limit and _quiet(one)]
     if quiet:
         best = max(quiet, key=lambda one: one.snr_db.value or 0.0)
@@ -101,7 +110,8 @@ def _stands(figures: Figures) -> tuple[str, str]:
     at, below = figures.robust_at(ROBUST_DB), figures.robust_at(None)
     if at is None or not at.right:
         return "weak", "none of the attacked clips is answered rightly as it comes"
-    words = f"{at.stands} of {at.right} clips that it was right about stand at {ROBUST_DB:g} dB SNR"
+    words = f"{at.stands} of {counted(at.right, 'clip')} that it was right about "
+    words += f"{'stands' if at.stands == 1 else 'stand'} at {ROBUST_DB:g} dB SNR"
     if below is None:
         words += "; below the masking threshold nothing was sought"
     else:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from subterfuge.campaign.holm import holm
 from subterfuge.report.results import Read, Run, read_results
-from subterfuge.report.trials import Count, holm
+from subterfuge.report.trials import Count
 
 
 @dataclass(frozen=True)

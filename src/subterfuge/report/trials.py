@@ -6,7 +6,6 @@ A listener who cannot tell the sounds apart is right with probability 1/2 in eac
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from subterfuge.errors import InputError
@@ -154,17 +153,3 @@ def interval(right: int, trials: int) -> tuple[float, float]:
 
     span = binomtest(right, trials).proportion_ci(confidence_level=CONFIDENCE, method="exact")
     return float(span.low), float(span.high)
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Adjust p-values for being several (Holm 1979): below alpha, they are all right together with 1 - alpha.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    order = sorted(range(len(ps)), key=lambda i: ps[i])
-    adjusted, largest = [0.0] * len(ps), 0.0
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(ps) - rank) * ps[i]))
-        adjusted[i] = largest
-    return adjusted
