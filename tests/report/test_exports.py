@@ -7,6 +7,7 @@ import io
 import json
 import math
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,15 +142,17 @@ def test_any_name_makes_xml_that_can_be_read(name: str) -> None:
 
 def test_junit_counts_what_it_holds() -> None:
     top = ET.fromstring(as_junit(mixed()))
-    white, labels = top.findall("testsuite")
+    clean, white, labels = top.findall("testsuite")
+    counts = {key: clean.get(key) for key in ("name", "tests", "failures", "errors", "skipped")}
+    assert counts == {"name": "clean", "tests": "2", "failures": "1", "errors": "0", "skipped": "0"}
     counts = {key: white.get(key) for key in ("name", "tests", "failures", "errors", "skipped")}
     assert counts == {"name": "white", "tests": "4", "failures": "1", "errors": "1", "skipped": "1"}
     assert (labels.get("tests"), labels.get("skipped"), labels.get("failures")) == ("1", "1", "0")
-    assert (top.get("tests"), top.get("failures"), top.get("errors"), top.get("skipped")) == ("5", "1", "1", "2")
+    assert (top.get("tests"), top.get("failures"), top.get("errors"), top.get("skipped")) == ("7", "2", "1", "2")
 
 
 def test_a_junit_case_fails_only_where_the_victim_was_fooled() -> None:
-    suite = ET.fromstring(as_junit(mixed())).find("testsuite")
+    suite = ET.fromstring(as_junit(mixed())).find("testsuite[@name='white']")
     assert suite is not None
     kinds = {case.get("name"): [child.tag for child in case] for case in suite}
     assert kinds == {"a -> high": ["failure"], "b -> high": [], "c -> high": ["skipped"], "d -> high": ["error"]}
@@ -160,8 +163,24 @@ def test_a_junit_case_fails_only_where_the_victim_was_fooled() -> None:
     assert "subterfuge attack a" in failure.text
 
 
-def test_the_clean_clips_are_no_test_suite() -> None:
-    assert ET.fromstring(as_junit(audit_of([scored("a", "low", "high")]))).findall("testsuite") == []
+def test_a_victim_that_died_before_any_attack_is_an_error_and_a_sound_that_is_none_is_skipped() -> None:
+    died = replace(scored("d", "low", None, state="failed"), error="VictimError: it died")
+    rows = [
+        *(scored("right", "low", "low"), scored("wrong", "low", "high"), scored("unknown", None, "low")),
+        *(scored("left", "low", None, state="left"), scored("none", "low", None, state="failed"), died),
+    ]
+    suite = ET.fromstring(as_junit(audit_of(rows))).find("testsuite")
+    assert suite is not None
+    kinds = {case.get("name"): [child.tag for child in case] for case in suite}
+    assert kinds == {
+        **{"right": [], "wrong": ["failure"], "unknown": ["skipped"]},
+        **{"left": ["skipped"], "none": ["skipped"], "d": ["error"]},
+    }
+    why = [one.get("message") for one in suite.findall("testcase/skipped")]
+    assert why[-1] == "it cannot be read: ClipError: gone"
+    assert suite.findall("testcase/failure")[0].get("message") == (
+        "wrong about the clip as it comes: low is taken for high"
+    )
 
 
 def test_an_audit_of_nothing_is_written_too(tmp_path: Path) -> None:

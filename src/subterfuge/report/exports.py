@@ -91,12 +91,13 @@ def as_csv(audit: Audit) -> bytes:
 
 
 def as_junit(audit: Audit) -> bytes:
-    """Give a test suite for each search: a case fails where the victim was fooled, and is an error where the job was.
+    """Give a test suite of the clips as they come, and one for each search.
 
-    A case that is left, or whose clip met the goal as it came, is skipped.
+    A case fails where the victim is wrong, or was fooled, and is an error where its job was. One that is left is
+    skipped, and so is a sound that cannot be read, a clip without a known label, one that met the goal as it came.
     """
     top = ET.Element("testsuites", name=fit(f"audit of {audit.setting.get('victim', {}).get('name', 'a victim')}"))
-    probes = dict.fromkeys(row.job.probe for row in audit.rows if row.job.probe != "clean")
+    probes = dict.fromkeys(row.job.probe for row in audit.rows)
     for probe in probes:
         rows = [row for row in audit.rows if row.job.probe == probe]
         suite = ET.SubElement(top, "testsuite", name=fit(probe))
@@ -172,13 +173,26 @@ def _case(suite: ET.Element, row: Row) -> None:
     case.set("time", f"{row.seconds:.3f}")
     if row.state == "left":
         ET.SubElement(case, "skipped", message="not done yet")
+    elif row.unreadable:
+        ET.SubElement(case, "skipped", message=fit(f"it cannot be read: {row.error}"))
     elif row.state == "failed":
         error = fit(row.error or "no reason was told")
         ET.SubElement(case, "error", message=error, type=error.partition(":")[0])
+    elif row.job.probe == "clean":
+        _answered(case, row)
     elif row.outcome is None or row.outcome.get("already"):
         ET.SubElement(case, "skipped", message="the clip meets the goal as it comes")
     elif row.outcome["won"]:
         _failure(case, row.outcome)
+
+
+def _answered(case: ET.Element, row: Row) -> None:
+    right = row.result.get("right")
+    if right is None:
+        ET.SubElement(case, "skipped", message=fit(f"its label is not known; the answer is {row.result.get('answer')}"))
+    elif not right:
+        message = f"wrong about the clip as it comes: {row.job.label} is taken for {row.result.get('answer')}"
+        ET.SubElement(case, "failure", message=fit(message), type="wrong")
 
 
 def _failure(case: ET.Element, outcome: Mapping[str, Any]) -> None:
