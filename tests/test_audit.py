@@ -49,7 +49,7 @@ def test_an_audit_ends_with_the_path_of_a_page_beside_which_lies_all_that_progra
     told = json.loads((out / "audit.json").read_text(encoding="utf-8"))
     assert told["setting"]["protocol"] == "subterfuge"
     tree = ElementTree.parse(out / "junit.xml")
-    assert sorted(one.get("name", "") for one in tree.iter("testsuite")) == ["masked", "white"]
+    assert sorted(one.get("name", "") for one in tree.iter("testsuite")) == ["clean", "masked", "white"]
 
 
 def test_json_is_all_that_standard_output_holds(asked: list[str]) -> None:
@@ -85,10 +85,19 @@ def test_a_victim_that_dies_half_way_leaves_a_page_that_says_so_and_exits_with_f
 def test_a_page_is_made_again_and_an_audit_equals_itself(tmp_path: Path, asked: list[str]) -> None:
     run(*asked)
     out = tmp_path / "out"
-    page = (out / "audit.html").read_bytes()
-    assert run("report", str(out)).code == 2  # it is there already
-    assert run("report", str(out / "audit.ledger"), "--force").code == 0
-    assert (out / "audit.html").read_bytes() == page
+    names = ("audit.html", "audit.json", "audit.csv", "junit.xml")
+    before = [(out / name).read_bytes() for name in names]
+    for name in names:
+        (out / name).write_text("old", encoding="utf-8")
+    assert run("report", str(out)).code == 0, "an audit's own page and exports are made of the ledger"
+    assert [(out / name).read_bytes() for name in names] == before
+    other = tmp_path / "other.html"
+    other.write_text("mine", encoding="utf-8")
+    assert run("report", str(out / "audit.ledger"), "--out", str(other)).code == 2
+    victim = Path(asked[1])
+    kept = victim.read_bytes()
+    assert run("report", str(out), "--out", str(victim), "--force").code == 2
+    assert victim.read_bytes() == kept
     said = run("compare", str(out), str(out), "--json")
     told = json.loads(said.out)
     assert said.code == 0

@@ -28,7 +28,7 @@ from subterfuge.outcome import outcome_path
 from subterfuge.report._audit_command import command_of
 from subterfuge.report._audit_items import charts_of
 from subterfuge.report._audit_media import address, turns_of
-from subterfuge.report._audit_outcomes import audit_of
+from subterfuge.report._audit_outcomes import audit_of, check_place
 from subterfuge.report._audit_pictures import pictures
 from subterfuge.report.audit_page import page, write_page
 
@@ -212,7 +212,7 @@ def test_a_command_is_put_together_for_a_shell_and_a_recorded_one_is_kept(tmp_pa
     outcome = dict(row(tmp_path, 1, name="a").outcome or {})
     nasty = "/tmp/it's; rm -rf $HOME/`a`.wav"
     told = {**outcome, "clip": {"path": nasty}, "limit": "snr=40", "knobs": {"climb": 601, "starts": [None, 46.0]}}
-    words = shlex.split(command_of(told))
+    words = shlex.split(command_of(told) or "")
     assert words[:3] == ["subterfuge", "attack", nasty]
     pairs = list(pairwise(words))
     for pair in [
@@ -225,6 +225,27 @@ def test_a_command_is_put_together_for_a_shell_and_a_recorded_one_is_kept(tmp_pa
         assert pair in pairs
     assert "--queries" not in words
     assert command_of({**outcome, "command": "subterfuge attack x"}) == "subterfuge attack x"
+
+
+def test_a_search_on_a_substitute_is_repeated_by_the_audit_alone(tmp_path: Path) -> None:
+    one = row(tmp_path, 1, probe="substitute")
+    one = replace(one, result={**one.result, "substitute": {"queries": 600, "agreement": 0.9}})
+    found = audit(tmp_path, one)
+    found = replace(found, setting={**found.setting, "clips": 11, "targets": 1, "queries": 600})
+    told = item(made(found))
+    assert told["command"] is None, "the white box on the victim is another attack"
+    command = re.findall("`(.*)`", told["otherwise"])[0]
+    assert command == (
+        "subterfuge audit bands.toml CLIPS --quick --clips 11 --targets 1 --queries 600 --seed 0 --out DIR --only "
+        "substitute"
+    )
+    assert one.outcome is not None
+    alone = {**one.outcome, "victim": {**one.outcome["victim"], "searched_on": "a substitute (0123456789ab)"}}
+    assert command_of(alone) is None
+    assert command_of({**alone, "command": "subterfuge attack x --on y"}) == "subterfuge attack x --on y"
+    told = item(made(audit(tmp_path, replace(one, result={"outcome": alone}))))
+    assert told["command"] is None
+    assert "a substitute (0123456789ab)" in told["otherwise"]
 
 
 def test_generations_become_charts_of_fitness_and_diversity() -> None:
@@ -376,6 +397,29 @@ def test_bad_sources_of_a_page_are_told(tmp_path: Path) -> None:
         audit_of([place])
     with pytest.raises(InputError, match="give a ledger alone"):
         audit_of([tmp_path / "a.ledger", place])
+
+
+def test_not_even_by_force_is_a_page_written_over_the_victim_or_what_an_audit_left(tmp_path: Path) -> None:
+    card, model, listed = (tmp_path / "victim" / name for name in ("bands.toml", "net.onnx", "b.npz"))
+    card.parent.mkdir()
+    card.write_text('[model]\nfile = "net.onnx"\nmore = ["b.npz"]\n', encoding="utf-8")
+    found = audit(tmp_path, row(tmp_path, 1))
+    found = replace(found, setting={**found.setting, "victim": {**found.setting["victim"], "card": str(card)}})
+    kept = [tmp_path / name for name in ("audit.json", "audit.csv", "junit.xml", "audit.ledger")]
+    for place in (card, model, listed, *kept):
+        if place != card:
+            place.write_text("mine", encoding="utf-8")
+        with pytest.raises(OutputError, match="never overwritten, not even by force"):
+            check_place(place, found, [tmp_path], force=True)
+    (tmp_path / "audit.html").write_text("old", encoding="utf-8")
+    check_place(tmp_path / "audit.html", found, [tmp_path], force=True)
+
+
+def test_one_clip_and_one_search_are_singular_on_the_page(tmp_path: Path) -> None:
+    text = made(audit(tmp_path, row(tmp_path, 1)))
+    assert "1 clip attacked in 1 search<" in text
+    two = made(audit(tmp_path, row(tmp_path, 1), row(tmp_path, 2)))
+    assert "2 clips attacked in 2 searches<" in two
 
 
 def test_the_command_prints_the_page_last_and_overwrites_nothing_that_it_reads(tmp_path: Path) -> None:

@@ -37,6 +37,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(audit(folder, *rows, failed, notes=(HOSTILE,)))
 
 
+def test_a_long_path_in_an_error_or_a_note_does_not_widen_the_page(browser: Browser, tmp_path: Path) -> None:
+    long = "ClipError: " + "/a_folder_without_any_place_to_break" * 40
+    won = row(tmp_path, 1, warnings=[long])
+    job = replace(won.job, probe="clean", name="x" * 400)
+    unread = replace(won, job=job, state="failed", result={}, error=long)
+    failed = replace(won, job=replace(won.job, number=2, probe="labels"), state="failed", result={}, error=long)
+    trial = {"transform": "gain=-6", "why_not": long, "reached": None, "alone": None}
+    tried = {"trials": [trial], "survived": 0, "telling": 0, "share": None}
+    shown = replace(won, result={**won.result, "survival": tried})
+    place = written(audit(tmp_path, shown, failed, unread, notes=(long,), doubts=({"sign": long, "words": long},)))
+    for which in (0, 1):
+        browser.open(place)
+        browser.js("document.querySelectorAll('.row')[arguments[0]].click()", which)
+        wide, room = browser.js("return [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert wide <= room, (wide, room)
+    kinds = "return [...document.querySelectorAll('.numbers td')].map((one) => getComputedStyle(one).whiteSpace)"
+    assert set(browser.js(kinds)) == {"nowrap"}, "numbers stay whole"
+
+
 def opened(browser: Browser, place: Path, which: int = 0) -> None:
     """Open the page, and one of its searches, with its sounds decoded."""
     browser.open(place)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from subterfuge.attacks import ATTACKS, knobs_of
+from subterfuge.campaign.rows import Row
 from subterfuge.report._audit_parts import mapping, real
 
+_ANOTHER = re.compile(r".* \([0-9a-f]{12}\)", re.DOTALL)
+"""What is recorded as searched on, where that was neither the victim nor its twin: a name and a fingerprint."""
 
-def command_of(outcome: Mapping[str, Any]) -> str:
-    """Give the recorded command, or put one together from what the record holds.
+
+def command_of(outcome: Mapping[str, Any]) -> str | None:
+    """Give the recorded command, or put one together from what the record holds; None where that would not repeat it.
 
     Knobs stand there where they are not the attack's usual ones. A victim that was searched on beside the one that
-    judged, by ``--on``, is in no record, so it is not in the command either.
+    judged is in a record by its name alone: without the recorded command nothing repeats such a search.
     """
     told = outcome.get("command")
     if isinstance(told, str) and told:
         return told
+    if _ANOTHER.fullmatch(str(mapping(outcome.get("victim")).get("searched_on") or "")):
+        return None
     clip, victim, budget = (mapping(outcome.get(key)) for key in ("clip", "victim", "budget"))
     words = ["subterfuge", "attack", _word(clip.get("path"), str(clip.get("name") or "CLIP"))]
     words += ["--victim", _word(victim.get("card"), "CARD")]
@@ -42,6 +49,31 @@ def command_of(outcome: Mapping[str, Any]) -> str:
         words += [f"--{kind}", f"{most:g}" if kind == "seconds" else str(int(most))] if most is not None else []
     words += ["--seed", str(outcome["seed"])] if outcome.get("seed") is not None else []
     return shlex.join(words)
+
+
+def repeat_of(row: Row, setting: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Give the command that repeats a search, and, where no single command does, in words what does.
+
+    Args:
+        row: of the search.
+        setting: of its audit.
+    """
+    if row.outcome is None:
+        return None, None
+    if "substitute" not in row.result:
+        told = command_of(row.outcome)
+        another = mapping(row.outcome.get("victim")).get("searched_on")
+        why = f"It was searched on another than the victim, {another}, so no command is put together from the record."
+        return told, None if told else why
+    words = ["subterfuge", "audit", _word(mapping(setting.get("victim")).get("card"), "CARD"), "CLIPS"]
+    words += [f"--{setting['level']}"] if setting.get("level") else []
+    for option in ("clips", "targets", "queries", "seed"):
+        words += [f"--{option}", str(setting[option])] if setting.get(option) is not None else []
+    again = shlex.join([*words, "--out", "DIR", "--only", row.job.probe])
+    return None, (
+        "It learnt a substitute first, which no command for a single clip does: repeat it by the audit, CLIPS being "
+        f"those of this one: `{again}`."
+    )
 
 
 def listen_command(file: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from subterfuge.campaign.rows import Row
+from subterfuge.campaign.words import counted
 from subterfuge.hearing.metrics import METRICS
-from subterfuge.report._audit_command import command_of
+from subterfuge.report._audit_command import repeat_of
 from subterfuge.report._audit_parts import mapping, number, percent, real, sequence
 
 MOST_POINTS = 120
@@ -48,9 +49,10 @@ def line_of(place: int, row: Row) -> dict[str, Any]:
     }
 
 
-def item_of(row: Row) -> dict[str, Any]:
-    """Say in plain JSON values all of a search but its sounds and pictures."""
+def item_of(row: Row, setting: Mapping[str, Any]) -> dict[str, Any]:
+    """Say in plain JSON values all of a search but its sounds and pictures; the setting is its audit's."""
     found = row.outcome or {}
+    command, otherwise = repeat_of(row, setting)
     return {
         "says": _sentences(row),
         "bars": bars_of(row),
@@ -59,7 +61,8 @@ def item_of(row: Row) -> dict[str, Any]:
         "spent": spent_of(found),
         "survival": survival_of(mapping(row.result.get("survival"))),
         "warnings": [str(one) for one in sequence(found.get("warnings"))],
-        "command": command_of(found) if found else None,
+        "command": command,
+        "otherwise": otherwise,
         "listen": None,
         "notes": [],
     }
@@ -90,8 +93,8 @@ def _sentences(row: Row) -> list[str]:
         level = real(noise.get("white_noise_snr_db"))
         alone = "never does" if level is None else f"does at {number(level, 0)} dB SNR"
         said.append(
-            f"Noise of the same level and spectrum does the same in {same.get('hits')} of {same['draws']} draws; "
-            f"white noise {alone}."
+            f"Noise of the same level and spectrum does the same in {same.get('hits')} of "
+            f"{counted(int(same['draws']), 'draw')}; white noise {alone}."
         )
     return said
 

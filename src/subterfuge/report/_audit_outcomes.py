@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shlex
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from subterfuge.campaign.rows import Audit, Job, Row
 from subterfuge.driver.controls_case import ENDING, read_record
 from subterfuge.errors import InputError, OutputError
 from subterfuge.outcome import outcome_path
+from subterfuge.report.exports import CSV_NAME, JSON_NAME, JUNIT_NAME
 
 if TYPE_CHECKING:
     from subterfuge.campaign.scorecard import Scorecard
@@ -75,11 +77,15 @@ def check_place(place: Path, audit: Audit, sources: Sequence[str | Path], force:
     """Refuse to write a page over what it is made of, even by force, and, unless forced, over anything.
 
     Raises:
-        OutputError: the place is a ledger, a record, a sound or a clip, is a folder, or holds something.
+        OutputError: the place is a ledger or what an audit left beside one, a victim's card or a file that the card
+            names, a record, a sound or a clip; is a folder; or holds something.
     """
     check_target(place, None, force=True)  # a folder, a device, a name that cannot be
     files = [Path(source) for source in sources]
-    files += [audit.folder / LEDGER]
+    files += [audit.folder / name for name in (LEDGER, JSON_NAME, CSV_NAME, JUNIT_NAME)]
+    victims = [audit.setting.get("victim"), *((row.outcome or {}).get("victim") for row in audit.rows)]
+    for card in {str(one["card"]) for one in victims if isinstance(one, Mapping) and one.get("card")}:
+        files += [Path(card), *_named(Path(card))]
     for row in audit.rows:
         files += [Path(row.job.path)] if row.job.path else []
         file = (row.outcome or {}).get("file")
@@ -93,6 +99,23 @@ def check_place(place: Path, audit: Audit, sources: Sequence[str | Path], force:
                         "another name."
                     )
     check_target(place, None, force)
+
+
+def _named(card: Path) -> list[Path]:
+    """Give the files that a victim's card names, relative to it; of a card that is gone or none, nothing."""
+    try:
+        values = tomllib.loads(card.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    texts: list[str] = []
+    waiting: list[object] = [values]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str) and "\0" not in one:
+            texts.append(one.partition(":")[0])
+            texts.append(one)
+        waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+    return [card.parent / text for text in texts if text]
 
 
 def _together(paths: Sequence[Path], progress: Callable[[int, int], None]) -> Audit:

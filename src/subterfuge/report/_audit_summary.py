@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from subterfuge.campaign.rows import Audit
+from subterfuge.campaign.words import counted
 from subterfuge.report._audit_parts import mapping, number, percent, real, sequence, table, text
 
 AXES = {
@@ -58,7 +59,7 @@ def _verdict(audit: Audit, figures: Mapping[str, Any], scorecard: Mapping[str, A
         if setting.get(key)
     ]
     jobs = [row for row in audit.rows if row.job.probe != "clean"]
-    told.append(f"{len({row.job.name for row in jobs})} clips attacked in {len(jobs)} searches")
+    told.append(f"{counted(len({row.job.name for row in jobs}), 'clip')} attacked in {counted(len(jobs), 'search')}")
     word = str(scorecard.get("verdict") or "")
     sentences = [str(one) for one in sequence(scorecard.get("sentences"))]
     found = [one for one in sentences[1:] if not one.startswith("Doubt (")]  # which have a list of their own
@@ -103,7 +104,13 @@ def _facts(figures: Mapping[str, Any]) -> str:
     clean = mapping(figures.get("clean"))
     accuracy = mapping(clean.get("accuracy"))
     if real(accuracy.get("value")) is not None:
-        told.append(("clean accuracy", percent(accuracy["value"]), f"{clean.get('right')} of {clean.get('of')} clips"))
+        told.append(
+            (
+                "clean accuracy",
+                percent(accuracy["value"]),
+                f"{clean.get('right')} of {counted(int(clean.get('of') or 0), 'clip')}",
+            )
+        )
     robust = [mapping(one) for one in sequence(figures.get("robust"))]
     for one in robust:
         value = mapping(one.get("accuracy"))
@@ -120,8 +127,8 @@ def _facts(figures: Mapping[str, Any]) -> str:
             )
     survived = mapping(mapping(figures.get("survival") or figures.get("survived")).get("everything"))
     if real(mapping(survived.get("share")).get("value")) is not None:
-        share = percent(mapping(survived["share"])["value"])
-        told.append(("of the wins survive", share, f"{survived.get('survived')} of {survived.get('telling')} trials"))
+        share, telling = percent(mapping(survived["share"])["value"]), int(survived.get("telling") or 0)
+        told.append(("of the wins survive", share, f"{survived.get('survived')} of {counted(telling, 'trial')}"))
     cells = "".join(
         f"<div><dt>{text(a)}</dt><dd><b>{text(b)}</b> <span>{text(c)}</span></dd></div>" for a, b, c in told
     )
@@ -158,8 +165,8 @@ def _searches(figures: Mapping[str, Any]) -> str:
                 _middle(one.get("mos"), 2),
                 " + ".join(number(value, 0) for value in spent),
                 _middle(one.get("seconds")),
-                f"{text(noise.get('hits'))} of {text(noise.get('draws'))}<small>{text(noise.get('as_good'))} wins of "
-                f"{text(noise.get('wins'))} no better</small>"
+                f"{text(noise.get('hits'))} of {text(noise.get('draws'))}<small>{text(noise.get('as_good'))} of "
+                f"{counted(int(noise.get('wins') or 0), 'win')} no better</small>"
                 if noise.get("draws")
                 else "–",
             ]

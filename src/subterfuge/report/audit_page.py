@@ -80,7 +80,7 @@ def page(
     }
     media = gather(rows, audit.folder, place, MOST_SOUND_BYTES * 4 // 3, progress)
     listening = "listening.html" if (place.parent / "listening.html").is_file() else None
-    items = [item_of(row) | {"listening": listening} for row in rows]
+    items = [item_of(row, audit.setting) | {"listening": listening} for row in rows]
     lines = [line_of(number, row) for number, row in enumerate(rows)]
 
     def whole(packed: dict[str, str]) -> str:

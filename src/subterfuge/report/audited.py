@@ -86,6 +86,8 @@ def write_report(
 ) -> Audited:
     """Make the page again from what is stored: a ledger, or outcomes of single attacks. Nobody is asked anything.
 
+    A ledger's own page, and the exports beside it, are made of the ledger, and so are written over without `force`.
+
     Args:
         sources: a ledger or the folder of one, or outcomes, sounds beside them, folders of them.
         out: the page; beside the ledger, or ``audit.html`` in the current folder, if None.
@@ -99,13 +101,15 @@ def write_report(
     audit = audit_of(sources, progress)
     stored = is_ledger(Path(sources[0]))
     place = Path(out) if out is not None else (audit.folder if stored else Path()) / PAGE
-    check_place(place, audit, sources, force)
+    own = stored and place.resolve() == (audit.folder / PAGE).resolve()
+    check_place(place, audit, sources, force or own)
     figures = figures_of(audit)
     scorecard = scorecard_of(audit, figures)
     scorecard = scorecard if stored else fitted(scorecard, audit)
-    return Audited(
-        audit, figures, scorecard, write_page(audit, figures, scorecard, place, force=force, progress=progress)
-    )
+    if own:
+        write_exports(audit, figures, scorecard, audit.folder)
+    written = write_page(audit, figures, scorecard, place, force=force or own, progress=progress)
+    return Audited(audit, figures, scorecard, written)
 
 
 def _number(one: Estimate, unit: str, digits: int = 1) -> str:

@@ -23,7 +23,7 @@ function runPage() {
     names.forEach(kinds);
     if (!charts.length) return;
     const clips = [...new Set(charts[0].lines.map((line) => line.clips))].sort((one, other) => one - other);
-    const of = clips.length ? `of ${clips.length > 1 ? `${clips[0]} to ${clips.at(-1)}` : clips[0]} clips ` : "";
+    const of = clips.length ? `of ${clips.length > 1 ? `${clips[0]} to ${clips.at(-1)}` : clips[0]} ${clips.at(-1) === 1 ? "clip" : "clips"} ` : "";
     $("#robustness").before(make("p", { class: "small" }, `Share ${of}turned against what is allowed, with 95 % intervals; clips that are wrong as they come count as turned.`), legend(names, kinds));
     $("#robustness").append(...charts.map((chart) => lineChart(chart, kinds)));
   }
@@ -78,7 +78,7 @@ function runPage() {
       count += Number(fits);
       if (!fits && open?.row === row) shut();
     }
-    $("#count").textContent = count === rows.length ? `${count} searches` : `${count} of ${rows.length} searches`;
+    $("#count").textContent = (count === rows.length ? "" : `${count} of `) + (rows.length === 1 ? "1 search" : `${rows.length} searches`);
   }
 
   function sort(key) {
@@ -119,7 +119,7 @@ function runPage() {
     refresh();
     const [wins, heard] = [lines.filter((line) => ["won", "already"].includes(line.state)).length, lines.filter((line) => line.sounds).length];
     if (heard < wins) {
-      $("#filter").before(make("p", { class: "small" }, `Sounds of ${heard} of the ${wins} wins are in this page; those of the others lie beside it.`));
+      $("#filter").before(make("p", { class: "small" }, `Sounds of ${heard} of the ${wins === 1 ? "one win" : `${wins} wins`} are in this page; those of the others lie beside it.`));
     }
     const wanted = rows.find((row) => `#${row.element.id}` === location.hash);
     if (wanted) toggle(wanted);

@@ -36,6 +36,11 @@ function commandBox(words) {
   return make("div", { class: "command" }, code, copyButton(code));
 }
 
+/** A paragraph, what stands between backticks as code. */
+function coded(words) {
+  return make("p", {}, words.split("`").map((part, i) => (i % 2 ? make("code", {}, part) : part)));
+}
+
 /** Build the panel of an item; gives its element, what its keys do, and how it is closed. */
 function openItem(line, item, say) {
   const panel = make("div", { class: "panel", tabindex: "-1", role: "region", "aria-label": `${line.name}, ${line.search}` });
@@ -82,6 +87,7 @@ function openItem(line, item, say) {
     panel.append(make("h3", {}, "Warnings"), make("ul", {}, item.warnings.map((words) => make("li", {}, words))));
   }
   if (item.command) panel.append(make("h3", {}, "Repeat it"), commandBox(item.command));
+  else if (item.otherwise) panel.append(make("h3", {}, "Repeat it"), coded(item.otherwise));
   if (item.links?.length) {
     panel.append(make("h3", {}, "Files and listening test"));
     panel.append(make("p", {}, item.links.flatMap(([title, address], i) => [i ? ", " : "", make("a", { href: address }, title)]),
