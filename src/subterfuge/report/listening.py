@@ -8,19 +8,18 @@ should give hearing its best chance.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from subterfuge.audio import MAX_SECONDS
 from subterfuge.audio.place import check_target, put
 from subterfuge.errors import InputError, OutputError
+from subterfuge.report._audit_parts import asset, hash_of
 from subterfuge.report.pairs import Pair, describe, encode, find_pair
 from subterfuge.report.trials import Design
 
@@ -95,15 +94,15 @@ def page(pairs: Sequence[Pair], design: Design) -> tuple[str, dict[str, Any]]:
                     f"the sounds of {number + 1} of the {len(pairs)} pairs make a page of {size / 1e6:.0f} MB, more "
                     f"than the {MOST_BYTES / 1e6:.0f} that browsers open; give fewer outcomes, or of shorter clips"
                 )
-    style, script = _asset("page.css"), "\n".join(["(() => {", '"use strict";', *map(_asset, SCRIPTS), "})();"])
+    style, script = asset("page.css"), "\n".join(["(() => {", '"use strict";', *map(asset, SCRIPTS), "})();"])
     parts = {
         "style": style,
-        "style hash": _hash(style),
+        "style hash": hash_of(style),
         "script": script,
-        "script hash": _hash(script),
+        "script hash": hash_of(script),
         "data": "\n".join(data),
     }
-    return re.sub(r"\{\{([a-z ]+)\}\}", lambda found: parts[found[1]], _asset("page.html")), test
+    return re.sub(r"\{\{([a-z ]+)\}\}", lambda found: parts[found[1]], asset("page.html")), test
 
 
 def describe_test(pairs: Sequence[Pair], design: Design) -> dict[str, Any]:
@@ -136,11 +135,3 @@ def _whole(value: Any) -> Any:
 def _harmless(value: Any) -> str:
     """Write JSON that ends no script element and begins no comment, whatever the names in it."""
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _asset(name: str) -> str:
-    return (files(__package__) / "page" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
