@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from tests.world import LABELS, card, run
 from subterfuge.campaign import audit as audits
 from subterfuge.campaign.effort import EFFORTS
 from subterfuge.campaign.protocol import PROTOCOLS
+from subterfuge.cli import cli
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +105,22 @@ def test_a_page_is_made_again_and_an_audit_equals_itself(tmp_path: Path, asked: 
     told = json.loads(said.out)
     assert said.code == 0
     assert all(row["word"] == "no more than noise" for row in told["rows"]), told["rows"]
+
+
+def test_notes_come_first_then_each_sound_that_is_none_by_name_and_the_line_before_the_page_last(
+    tmp_path: Path, asked: list[str]
+) -> None:
+    (tmp_path / "clips" / LABELS[0] / "broken.wav").write_bytes(b"RIFF no sound")
+    twin = tmp_path / "clips" / LABELS[2] / "b.wav"
+    twin.with_name("again.wav").write_bytes(twin.read_bytes())
+    asked[-3:] = ["white", "--clips", "1"]
+    both = io.StringIO()
+    with contextlib.redirect_stdout(both), contextlib.redirect_stderr(both), contextlib.suppress(SystemExit):
+        cli.main(asked, standalone_mode=False)
+    told = both.getvalue()
+    assert "Not read: broken.wav: " in told
+    order = [told.rindex(words) for words in ("was left out", "of so few no verdict", "next: ", ": clean 100 %")]
+    assert order == sorted(order), told
 
 
 @pytest.mark.parametrize(

@@ -17,18 +17,19 @@ from subterfuge.cli.watch import Watch
         "subterfuge report audit/",
         "subterfuge report audit/audit.ledger --out page.html",
         "subterfuge report results/*.outcome.json --out results.html",
-        "subterfuge report audit/ --force --json",
+        "subterfuge report audit/ --json",
     )
 )
 @click.argument("sources", nargs=-1, required=True, type=PATH, metavar="LEDGER|DIR|OUTCOME...")
 @click.option("--out", type=PATH, help="The page; audit.html beside the ledger, or in the current folder, by default.")
-@click.option("--force", is_flag=True, help="Overwrite an existing page (never a clip, a sound or a record).")
+@click.option("--force", is_flag=True, help="Overwrite another page (never a victim, a clip, a sound or a record).")
 @as_json
 def report(sources: tuple[Path, ...], out: Path | None, force: bool, as_json: bool) -> None:
     """Make the page of an audit again: one HTML file with the verdict, and every attack to hear and see.
 
     LEDGER is what an audit keeps its results in, DIR the folder that holds it. OUTCOMES are records of single attacks
-    (FILE.outcome.json), the sounds beside them, or folders of them. Nothing is searched, and no victim is asked.
+    (FILE.outcome.json), the sounds beside them, or folders of them. Nothing is searched, and no victim is asked. An
+    audit's own page, and audit.json, audit.csv and junit.xml beside it, are made anew; any other only with --force.
     """
     from subterfuge.report.audited import write_report
 

@@ -115,7 +115,7 @@ def _named(card: Path) -> list[Path]:
             texts.append(one.partition(":")[0])
             texts.append(one)
         waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
-    return [card.parent / text for text in texts if text]
+    return [card.resolve().parent / text for text in texts if text]
 
 
 def _together(paths: Sequence[Path], progress: Callable[[int, int], None]) -> Audit:
