@@ -13,7 +13,7 @@ from tests.harden.kit import TINY, tone
 from tests.world import LABELS, card
 
 from subterfuge.campaign import audit as audits
-from subterfuge.campaign import work
+from subterfuge.campaign import running, work
 from subterfuge.campaign.audit import audit
 from subterfuge.campaign.effort import EFFORTS
 from subterfuge.campaign.protocol import PROTOCOLS
@@ -164,7 +164,7 @@ def test_a_victim_without_gradients_is_asked_by_its_answers_alone(tmp_path: Path
 def test_a_victim_that_dies_leaves_what_is_done_and_says_why_the_rest_is_not(
     tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audits, "DEATHS", 3)
+    monkeypatch.setattr(running, "DEATHS", 3)
     dying = card(tmp_path / "v", "raises")
     dying.write_text(dying.read_text(encoding="utf-8").replace("dies_after = 15", "dies_after = 70"), encoding="utf-8")
     found = audit(dying, [clips], tmp_path / "out", **FEW)
