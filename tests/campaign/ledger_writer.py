@@ -5,6 +5,7 @@ As a program, ``ledger_writer.py HOW FOLDER``: forks audits and kills them, and 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -49,6 +50,10 @@ def result_of(job: Job) -> dict[str, Any]:
     return {"outcome": {"snr_db": dice.uniform(10, 60), "history": [dice.random() for _ in range(400)]}}
 
 
+MORE = 8
+"""Things that a process may say after those at which it is to die."""
+
+
 def run(folder: Path, count: int, say: Say) -> None:
     """Do what is left of an audit. Every job but the third is spooled, as a worker would; the fifth fails."""
     spool = Spool(folder)
@@ -82,14 +87,23 @@ def seen(folder: Path) -> dict[str, Any] | None:
 
 
 def forked(work: Callable[[Say], object], after: int = 10**9, wait: float = 0.0) -> tuple[list[list[str]], bool]:
-    """Do work in another process; kill it a moment after it said so many things. Give what it said, and if it died."""
+    """Do work in another process; kill it a moment after it said so many things. Give what it said, and if it died.
+
+    A process that is fast waits for its death, `MORE` things later.
+    """
     out, into = os.pipe()
     child = os.fork()
     if not child:
-        status = 1
+        status, said = 1, itertools.count(1)
+
+        def say(what: str, key: str) -> None:
+            os.write(into, f"{what} {key}\n".encode())
+            if next(said) >= after + MORE:
+                time.sleep(60)
+
         try:
             os.close(out)
-            work(lambda what, key: os.write(into, f"{what} {key}\n".encode()))
+            work(say)
             status = 0
         finally:
             os._exit(status)
@@ -112,7 +126,7 @@ def at_random_moments(folder: Path, kills: int = 20, count: int = 100) -> dict[s
     """Kill one audit again and again, each time a moment after a few jobs more; then let it end."""
     dice, rounds = random.Random(), []
     for _ in range(kills):
-        told, died = forked(lambda say: run(folder, count, say), dice.randint(0, 2), dice.uniform(0, 0.015))
+        told, died = forked(lambda say: run(folder, count, say), dice.randint(0, 2), dice.uniform(0, 0.01))
         rounds.append({"told": told, "died": died, "seen": seen(folder)})
     told, died = forked(lambda say: run(folder, count, say))
     rounds.append({"told": told, "died": died, "seen": seen(folder)})
