@@ -194,10 +194,12 @@ def _check_whole(path: Path, promised: int, held: int) -> None:
 
 def _loud(samples: NDArray[np.floating[Any]], subtype: str) -> list[str]:
     """Say where the source is clipped: three equal samples in a row at full scale, or floats beyond it."""
+    top = 1.0 if subtype not in BITS else 1.0 - 2.0 ** (1 - BITS[subtype])
+    if float(samples.max()) < top and float(samples.min()) > -1.0:
+        return []
     if subtype not in BITS:
         beyond = int(np.count_nonzero(np.abs(samples) > 1.0))
         return [f"{beyond} samples of the source lie beyond full scale"] if beyond else []
-    top = 1.0 - 2.0 ** (1 - BITS[subtype])
     flat = 0
     for full in (samples >= top, samples <= -1.0):
         flat += int(np.count_nonzero(full[:, 2:] & full[:, 1:-1] & full[:, :-2]))
