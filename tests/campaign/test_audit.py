@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
@@ -151,6 +152,20 @@ def test_attacks_in_company_come_to_the_same(tmp_path: Path, clips: Path) -> Non
         assert two.outcome is not None
         assert one.outcome["predicted"] == two.outcome["predicted"]
         assert one.outcome["snr_db"] == pytest.approx(two.outcome["snr_db"], abs=0.1)
+
+
+def test_in_other_company_no_file_that_was_proven_is_written_again(
+    tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = card(tmp_path / "v")
+    audit(victim, [clips], tmp_path / "out", only=["white"], count=1)
+    done = counted(monkeypatch)
+    found = audit(victim, [clips], tmp_path / "out", only=["white"], count=3, batch=3)
+    assert done == ["white", "white"]
+    for row in found.of("white"):
+        assert row.outcome is not None
+        sound = (found.folder / str(row.outcome["file"])).read_bytes()
+        assert hashlib.sha256(sound).hexdigest() == row.outcome["file_sha256"]
 
 
 @pytest.mark.parametrize("kind", ["scores", "label"])

@@ -80,6 +80,16 @@ def read_sound(path: Path, max_seconds: float) -> Sound:
     return Sound(samples, int(rate), subtype, format, endian, tuple(warnings))
 
 
+def length_of(path: str | Path) -> tuple[int, int] | str:
+    """Give a sound's frames and rate by its header, or, where it has none, its path: of such, none is like another."""
+    try:
+        refuse_endless(Path(path))
+        told = soundfile.info(str(path))
+    except (*_FAILURES, ClipError):
+        return str(path)
+    return told.frames, told.samplerate
+
+
 def check_samples(samples: NDArray[np.floating[Any]], what: str) -> None:
     """Refuse samples (C, T) that are too few, too many channels, or not finite numbers of a sane size.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from subterfuge.campaign._figures_clips import CLEAN, WHITE_BOX, Tries, tries_of
 from subterfuge.campaign._figures_curves import ALL, SNRS_DB, WITHIN_DB, Curve, Robust, curves_of, robust_of
-from subterfuge.campaign._figures_draws import DRAWS, Estimate
+from subterfuge.campaign._figures_draws import DRAWS, Estimate, median
 from subterfuge.campaign._figures_searches import (
     Clean,
     Noise,
@@ -47,6 +47,7 @@ __all__ = [
     "Tally",
     "Through",
     "figures_of",
+    "median",
 ]
 
 SCHEMA = 1

@@ -60,7 +60,6 @@ class Protocol:
     """Of every black box, for each case."""
     draws: int
     """Of noise, for the control of every win."""
-    says: str
 
     def searches(self, victim: Victim, only: Sequence[str] = ()) -> tuple[Search, ...]:
         """Give the searches that a victim can be asked, in their order.
@@ -109,9 +108,9 @@ NAMES = ("white", "untargeted", "masked", "scores", "labels", "substitute")
 PROTOCOLS = {
     one.level: one
     for one in (
-        Protocol("quick", 11, 1, 110, 600, 20, "some minutes: 11 clips, one target each, 600 queries a black box"),
-        Protocol("standard", 22, 2, 330, 2000, 20, "an hour or so: 22 clips, two targets each, 2,000 queries"),
-        Protocol("thorough", 55, 4, 10_000, 5000, 50, "a night: 55 clips, four targets each, 5,000 queries"),
+        Protocol("quick", 11, 1, 110, 600, 20),
+        Protocol("standard", 22, 2, 330, 2000, 20),
+        Protocol("thorough", 55, 4, 10_000, 5000, 50),
     )
 }
 SURVIVES = ",".join(one.name for one in DEFAULT)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Container, Sequence
-from functools import lru_cache
 
-import soundfile
-
+from subterfuge.audio.reading import length_of
 from subterfuge.campaign.ledger import Ledger
 from subterfuge.campaign.pool import each
 from subterfuge.campaign.rows import Job
@@ -28,7 +26,6 @@ class Run:
     ) -> None:
         self._ledger, self._bench, self._shared, self._jobs, self._tell = ledger, bench, shared, jobs, tell
         self._batch = batch
-        self._groups: dict[str, tuple[tuple[str, Job], ...]] = {}
         self._retry, self._spool, self._deaths = retry, Spool(bench.folder), 0
         self.ended = ""
         """Why it ended before its end."""
@@ -50,26 +47,20 @@ class Run:
 
     def plan(self, jobs: Sequence[Job]) -> list[tuple[str, Job]]:
         """Give what is left of some jobs, all of which are in the ledger then."""
-        keyed: list[tuple[str, Job]] = []
-        for group in grouped(jobs, self._batch):
-            members = tuple((job.key(*self._shared), job) for job in group)
-            self._groups |= dict.fromkeys((key for key, _ in members), members)
-            keyed += members
+        keyed = [(job.key(*self._shared), job) for job in jobs]
         self._ledger.plan(keyed)
         asked = {key for key, _ in keyed}
         return [(key, job) for key, job in self._ledger.left(self._retry) if key in asked]
 
     def work(self, left: Sequence[tuple[str, Job]], what: str) -> None:
-        """Do jobs, and write each result down as it comes; of a group all are done, for a clip may feel its company."""
+        """Do jobs, and write each result down as it comes; what is done is never done again, nor its file written."""
         if self.ended:
             return
-        wanted = {key for key, _ in left}
-        groups = list(dict.fromkeys(self._groups[key] for key, _ in left))
         done = 0
-        for _, made in each(self._bench.do_all, groups, self._jobs):
+        for _, made in each(self._bench.do_all, grouped(left, self._batch), self._jobs):
             for one in made:
                 self._record(one)
-            done += sum(one.key in wanted for one in made)
+            done += len(made)
             self._tell(what, done, len(left))
             if self._deaths >= DEATHS:
                 self.ended = f"the victim died {DEATHS} times in a row ({made[-1].error}): what was left was not asked"
@@ -84,24 +75,14 @@ class Run:
         self._deaths = self._deaths + 1 if one.died else 0
 
 
-def grouped(jobs: Sequence[Job], most: int) -> list[list[Job]]:
+def grouped(work: Sequence[tuple[str, Job]], most: int) -> list[list[tuple[str, Job]]]:
     """Cut jobs, in their order, into groups of one probe and of clips of one length, of at most so many."""
-    groups: list[list[Job]] = []
+    groups: list[list[tuple[str, Job]]] = []
     last: object = None
-    for job in jobs:
-        kind = (job.probe, _length(job.path)) if most > 1 and job.probe != "clean" else None
+    for key, job in work:
+        kind = (job.probe, length_of(job.path)) if most > 1 and job.probe != "clean" else None
         if kind is None or kind != last or len(groups[-1]) >= most:
             groups.append([])
-        groups[-1].append(job)
+        groups[-1].append((key, job))
         last = kind
     return groups
-
-
-@lru_cache(maxsize=4096)
-def _length(path: str) -> tuple[int, int] | str:
-    """Give a sound's frames and rate, or, where it cannot be read, its path: of such, none is like another."""
-    try:
-        told = soundfile.info(path)
-    except (RuntimeError, OSError, TypeError):
-        return path
-    return told.frames, told.samplerate

@@ -117,7 +117,7 @@ def audit(
             count=count,
             targets=targets,
             queries=queries,
-            only=[one.strip() for one in only.split(",")] if only is not None else (),
+            only=[one.strip() for one in (only or "").split(",") if one.strip()],
             seed=seed,
             jobs=jobs,
             batch=batch,

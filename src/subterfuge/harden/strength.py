@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 
 from subterfuge.campaign.cases import Case
 from subterfuge.campaign.effort import Effort
+from subterfuge.campaign.figures import median
 from subterfuge.campaign.pool import each, told, victim_of
 from subterfuge.errors import SubterfugeError
 from subterfuge.harden.attempts import SEARCHES, Faced, face
@@ -223,8 +225,4 @@ def _needed(one: Faced) -> float | None:
 
 def _median(values: Sequence[float | None]) -> float | None:
     """Give the median, where None is below every number; None where that is it."""
-    if not values:
-        return None
-    ordered = sorted(-1e9 if value is None else value for value in values)
-    middle = statistics.median(ordered)
-    return middle if middle > -1e6 else None
+    return median([-math.inf if value is None else value for value in values])
