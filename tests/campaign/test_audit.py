@@ -58,9 +58,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     done: list[str] = []
     really = work.Bench.do
 
-    def do(self: work.Bench, one: Any) -> Any:
+    def do(self: work.Bench, one: Any, seat: Any = None) -> Any:
         done.append(one[1].probe)
-        return really(self, one)
+        return really(self, one, seat)
 
     monkeypatch.setattr(work.Bench, "do", do)
     return done
