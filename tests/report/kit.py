@@ -189,9 +189,10 @@ class Browser:
         shown = [one for one in self.driver.find_elements("css selector", f"button.{kind}") if one.is_displayed()]
         assert len(shown) == 1, self.text("main")
         shown[0].click()
-        for _ in range(100):
+        for _ in range(400):
+            # Chromium holds the name with an empty file, writes beside it, and renames: what has a size is whole.
             new = [path for path in set(self.downloads.iterdir()) - before if path.suffix == f".{kind}"]
-            if new:
+            if new and new[0].stat().st_size:
                 return new[0]
             time.sleep(0.05)
         raise AssertionError(f"no {kind} came")
