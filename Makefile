@@ -10,6 +10,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,denoise,room,train]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt musicnn silero-vad resemblyzer
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt visqol-python 2> $(VENV)/visqol.log \
 	  || echo 'without ViSQOL, since its libsvm was not compiled (see $(VENV)/visqol.log): its tests will skip'
 	touch $@

@@ -22,12 +22,15 @@ class Kind(StrEnum):
 
     Each but ``DUELS`` is one number a class, shape (N, K), the largest of which is the answer. ``DUELS`` is an
     antisymmetric table, shape (N, K, K): entry [n, i, j] is above 0 where class i beats class j, and the class
-    with most wins is the answer, the first of equals (libsvm's one-versus-one vote).
+    with most wins is the answer, the first of equals (libsvm's one-versus-one vote). Of ``TAGS`` each number is about
+    its own label alone: the logarithm of the odds that the sound has it, so several labels may be right at once. The
+    answer is the tag of the largest number, and `Victim.probabilities` are their sigmoids, which need not add up to 1.
     """
 
     DECISION = "decision values"
     LOG_PROBABILITY = "log-probabilities"
     DUELS = "pairwise decision values"
+    TAGS = "tag log-odds"
 
 
 @runtime_checkable

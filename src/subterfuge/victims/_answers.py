@@ -15,6 +15,8 @@ KINDS: dict[str, Kind] = {
     "log-probabilities": Kind.LOG_PROBABILITY,
     "probabilities": Kind.LOG_PROBABILITY,
     "decision values": Kind.DECISION,
+    "tag logits": Kind.TAGS,
+    "tag probabilities": Kind.TAGS,
 }
 """From `output` on a card to the kind of the victim's scores."""
 
@@ -23,8 +25,15 @@ SUM = 1e-2
 
 
 def scores_of(raw: Tensor, output: str) -> Tensor:
-    """Turn answers (N, K) into scores of the kind ``KINDS[output]``: of probabilities, their logarithms."""
+    """Turn answers (N, K) into scores of the kind ``KINDS[output]``: of probabilities, their logarithms or log-odds."""
+    if output == "tag probabilities":
+        return log_odds_of(raw)
     return raw.clamp_min(torch.finfo(raw.dtype).tiny).log() if output == "probabilities" else raw
+
+
+def log_odds_of(chances: Tensor) -> Tensor:
+    """Give log(p / (1 - p)) of probabilities of any shape, finite also where they are 0 or 1 (`torch.logit`)."""
+    return torch.logit(chances, eps=torch.finfo(chances.dtype).eps / 2)
 
 
 def probabilities_of(raw: Tensor, output: str) -> Tensor | None:
@@ -33,6 +42,8 @@ def probabilities_of(raw: Tensor, output: str) -> Tensor | None:
         return None
     if output == "logits":
         return raw.softmax(-1)
+    if output == "tag logits":
+        return raw.sigmoid()
     return raw.exp() if output == "log-probabilities" else raw
 
 
@@ -60,6 +71,13 @@ def checked(raw: Tensor, rows: int, labels: Sequence[str], name: str) -> Tensor:
 
 def fault_of(raw: Tensor, output: str) -> str | None:
     """Say in a sentence what shows that answers (N, K) are not what `output` says, or give None."""
+    if output == "tag probabilities":
+        low, high = float(raw.min()), float(raw.max())
+        if low < -SUM or high > 1 + SUM:
+            return (
+                f'output = "{output}", but those of a second of noise lie between {low:.3g} and {high:.3g}, where 0 to 1 '
+                'was expected; is it "tag logits"?'
+            )
     if output not in ("probabilities", "log-probabilities"):
         return None
     chances = raw.detach().double() if output == "probabilities" else raw.detach().double().exp()
