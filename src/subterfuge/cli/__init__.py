@@ -85,7 +85,8 @@ def cli() -> None:
 @click.option(
     "--goal",
     metavar="GOAL",
-    help="targeted (default with --target), untargeted (default without), confident[=0.9] or maximise.",
+    help="targeted (default with --target), untargeted (default without), confident[=0.9], maximise, "
+    "and of taggers tag+[=0.5] or tag-[=0.5].",
 )
 @click.option(
     "--attack",
@@ -170,6 +171,7 @@ def attack(
     from subterfuge.driver import attack as run
     from subterfuge.driver import check_heard, default_attack
     from subterfuge.driver.place import place_for
+    from subterfuge.driver.record import file_word
     from subterfuge.threat import Budget, Threat, parse_goal, parse_limit
     from subterfuge.transforms import parse_transforms
     from subterfuge.victims import load_victim
@@ -190,7 +192,7 @@ def attack(
         check_heard(clip, victim)
     if target is not None or threat.goal.name == "untargeted":
         for clip in loaded:  # every place, before any work
-            place_for(clip, target, out, force, keep_container)
+            place_for(clip, file_word(threat.goal), out, force, keep_container)
     outcomes = []
     for clip in loaded:
         with Watch(clip.name, quiet=as_json and not sys.stderr.isatty()) as watch:

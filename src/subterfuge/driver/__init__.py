@@ -28,6 +28,7 @@ from subterfuge.driver.place import place_for, publish, workshop
 from subterfuge.driver.record import (
     advice_for,
     clip_record,
+    file_word,
     goal_text,
     limit_text,
     name_of,
@@ -42,7 +43,7 @@ from subterfuge.errors import AttackError, ClipError, VictimError
 from subterfuge.hearing.compare import Difference, compare
 from subterfuge.oracle import Oracle
 from subterfuge.outcome import Outcome
-from subterfuge.threat import LeastSNR, Maximise, Threat, Unlimited
+from subterfuge.threat import LeastSNR, Maximise, TagOff, TagOn, Threat, Unlimited, fitted
 from subterfuge.transforms import Transform, parse_transforms
 from subterfuge.victim import Gives, Kind, Victim
 
@@ -112,6 +113,7 @@ def attack(
     if isinstance(threat.goal, Maximise) and isinstance(threat.limit, Unlimited):
         threat = replace(threat, limit=LOUDEST_MAXIMISE)
         notes.append(f"the goal maximise has no end, so a limit was set: snr={LOUDEST_MAXIMISE.snr_db:g}")
+    threat = replace(threat, goal=fitted(threat.goal, victim))
     by = by or default_attack(threat, on or victim)
     method = make_attack(by) if isinstance(by, str) else by
     searched = on or searched_on(victim, method)
@@ -127,7 +129,7 @@ def attack(
     wave = _heard(clip, victim.sample_rate, notes)
     clean = torch.from_numpy(wave)[None]
     said = int(victim.decide(clean)[0])
-    if isinstance(threat.goal, Maximise) and victim.probabilities(clean) is None:
+    if isinstance(threat.goal, Maximise) and not threat.goal.tag and victim.probabilities(clean) is None:
         threat = replace(threat, goal=replace(threat.goal, asks="scores"))
     focus = threat.goal.focus(victim.labels, said)
     before = ask(victim, threat, clean, focus)
@@ -141,7 +143,8 @@ def attack(
     if robust:
         named = parse_transforms(robust) if isinstance(robust, str) else tuple(robust)
         toughened = Robust(clip, victim.sample_rate, named, seed, notes.append)
-    place = place_for(clip, target, out, force, keep_container, notes.append)
+    word = file_word(threat.goal) if threat.goal.name == "tag-" else target
+    place = place_for(clip, word, out, force, keep_container, notes.append)
     if searched is victim.twin:
         notes.extend(searched.warnings)
     already = before.reached and not isinstance(threat.goal, Maximise)
@@ -254,6 +257,12 @@ def _check_fit(method: Attack, victim: Victim, on: Victim, threat: Threat) -> No
         raise AttackError(
             f"{on.name} has the labels {', '.join(on.labels)} at {on.sample_rate} Hz, and the victim {victim.name} "
             f"{', '.join(victim.labels)} at {victim.sample_rate} Hz; a search on it needs the same of both"
+        )
+    if isinstance(threat.goal, TagOn | TagOff) and (victim.gives is Gives.LABELS or on.kind is not Kind.TAGS):
+        which = victim if victim.gives is Gives.LABELS else on
+        raise AttackError(
+            f"the goal {threat.goal.name} asks for the scores of every tag, and {which.name} gives "
+            f"{'labels only' if which.gives is Gives.LABELS else which.kind.value}; use the goal targeted"
         )
     if on.gives < method.needs:
         why = getattr(victim, "no_twin", None)

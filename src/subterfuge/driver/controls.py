@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -259,7 +259,7 @@ class _Look:
     def __init__(self, victim: Victim, threat: Threat, focus: int) -> None:
         self._victim, self._threat, self._focus = victim, threat, focus
         goal = threat.goal
-        self._margin = Maximise(goal.target, "scores").margin if isinstance(goal, Maximise) else goal.margin
+        self._margin = replace(goal, asks="scores").margin if isinstance(goal, Maximise) else goal.margin
         self.classes = "probability"
 
     @property
@@ -277,7 +277,7 @@ class _Look:
         if chances is not None:
             numbers = chances.double()
             mine = numbers[:, self._focus]
-            values = 1 - mine if goal.name == "untargeted" else mine
+            values = 1 - mine if goal.name in ("untargeted", "tag-") else mine
         elif goal.asks == "probabilities" and not isinstance(goal, Maximise):
             raise VictimError(f"the goal {goal.name} asks for probabilities, and this victim has none")
         elif self._victim.gives >= Gives.SCORES:
@@ -299,7 +299,7 @@ class _Look:
 
     def measure(self, focus: str) -> str:
         """Say what `Asked.value` is."""
-        what = f"not {focus}" if self._threat.goal.name == "untargeted" else focus
+        what = f"not {focus}" if self._threat.goal.name in ("untargeted", "tag-") else focus
         if self.classes == "probability":
             return f"probability of {what}"
         return f"share of {what}" if self.of_labels else f"margin of {what}"

@@ -15,7 +15,7 @@ from subterfuge.attacks import ATTACKS, Attack, Quietest
 from subterfuge.audio import Clip
 from subterfuge.driver.judge import Verdict
 from subterfuge.oracle import Oracle, Step
-from subterfuge.threat import Threat
+from subterfuge.threat import Goal, Threat
 from subterfuge.victim import Gives, Victim
 
 
@@ -23,6 +23,12 @@ def goal_text(threat: Threat) -> str:
     """Say a goal as the command line does, without its target."""
     p = getattr(threat.goal, "p", None)
     return threat.goal.name if p is None else f"{threat.goal.name}={p:g}"
+
+
+def file_word(goal: Goal) -> str | None:
+    """Give what a result's name says of the goal: the target, or that the tag is gone, or None without a target."""
+    target = getattr(goal, "target", None)
+    return f"no-{target}" if target is not None and goal.name == "tag-" else target
 
 
 def limit_text(threat: Threat) -> str:
@@ -127,7 +133,7 @@ def advice_for(
         better = "substitute" if victim.gives >= Gives.SCORES else "hopskipjump"
         if name_of(method) != better:
             tries.append(f"--attack {better}")
-    if threat.goal.name == "confident":
+    if threat.goal.name in ("confident", "tag+"):
         tries.append("a lower probability")
     tries.append("another target")
     return f"{came}; try: {'; '.join(tries)}"

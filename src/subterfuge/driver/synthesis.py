@@ -32,7 +32,7 @@ from subterfuge.errors import AttackError, ClipError, OutputError, ThreatError, 
 from subterfuge.hearing.levels import level_db, snr_db
 from subterfuge.oracle import BudgetSpent, Oracle, dice
 from subterfuge.outcome import Outcome
-from subterfuge.threat import Budget, LeastSNR, Limit, Maximise, Threat, index_of
+from subterfuge.threat import Budget, LeastSNR, Limit, Maximise, Threat, fitted, index_of
 from subterfuge.threat.level import Level
 from subterfuge.victim import Gives, Victim
 
@@ -128,7 +128,7 @@ def synthesise(
     with torch.no_grad():
         sure = all(one.probabilities(torch.from_numpy(nothing.mono(one.sample_rate))[None]) is not None
                    for one in (victim, on))  # fmt: skip
-    goal = Maximise(target, "probabilities" if sure else "scores")
+    goal = fitted(Maximise(target, "probabilities" if sure else "scores"), victim)
     threat = Threat(goal, level, budget or Budget())
     bill = _Bill(threat.budget)
     with workshop(place) as folder:

@@ -37,7 +37,7 @@ from subterfuge.driver.place import workshop
 from subterfuge.driver.record import clip_record, goal_text, versions, victim_record
 from subterfuge.errors import InputError, OutputError
 from subterfuge.oracle import dice
-from subterfuge.threat import Goal, Threat, Untargeted
+from subterfuge.threat import Goal, Threat, Untargeted, fitted
 from subterfuge.victim import Victim
 
 __all__ = [
@@ -117,7 +117,7 @@ def universal(
         InputError: clips, a goal, a level, a split or an output that cannot be; nothing is written.
         VictimError: the victim died or answered nonsense.
     """
-    goal, mix = goal or Untargeted(), mix or Mix(snr_db=20.0)
+    goal, mix = fitted(goal or Untargeted(), victim), mix or Mix(snr_db=20.0)
     learned_on, how = checked(victim, goal, on, how, starts, draws)
     everything = [one if isinstance(one, Clip) else Clip.read(one) for one in (*clips, *test)]
     notes = [*victim.warnings, *(learned_on.warnings if learned_on is not victim else ())]

@@ -469,7 +469,7 @@ class Oracle:
     def _hill(self, wave: Tensor, answer: Tensor, rows: Tensor, hill: Hill) -> Tensor:
         goal, focus = self._threat.goal, self._focus[rows]
         chances = None
-        if hill == "odds" and not self._labels_only:
+        if hill == "odds" and not self._labels_only and self._victim.kind is not Kind.TAGS:
             with torch.no_grad():
                 chances = answer if goal.asks == "probabilities" else self._chances(wave, answer)
         if chances is None:

@@ -6,17 +6,21 @@ import torch
 from torch import Tensor
 
 from subterfuge.errors import VictimError
-from subterfuge.threat import Goal
+from subterfuge.threat import Goal, TagOff, TagOn
+from subterfuge.threat.tags import hard
 from subterfuge.victim import Gives, Victim
 
 
 def answer_for(goal: Goal, victim: Victim, wave: Tensor, *, labels_only: bool = False) -> Tensor | None:
     """Give what a goal reads of a victim: scores, or probabilities (None if it has none).
 
-    A victim that gives labels only, or of which no more is to be seen, scores 1 for what it says and 0 for the rest.
+    A victim that gives labels only, or of which no more is to be seen, scores 1 for what it says and 0 for the rest; of
+    a tagger, for a goal about a tag, it is seen which tags are on.
     """
     if goal.asks == "probabilities":
         return victim.probabilities(wave)
+    if isinstance(goal, TagOn | TagOff) and labels_only:
+        return hard(goal, victim.scores(wave))
     if labels_only or victim.gives is Gives.LABELS:
         classes = len(victim.labels)
         said = victim.decide(wave)

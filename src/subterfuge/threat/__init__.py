@@ -13,8 +13,9 @@ from typing import Literal
 from subterfuge.errors import ThreatError
 from subterfuge.threat.goals import Asks, Confident, Goal, Maximise, Targeted, Untargeted, index_of
 from subterfuge.threat.limits import LeastSNR, Limit, Peak, Unlimited
-from subterfuge.threat.margins import duel_margin, log_odds, soft_duel, vote_margin
+from subterfuge.threat.margins import duel_margin, log_odds, soft_duel, tag_odds, vote_margin
 from subterfuge.threat.masking import Masking
+from subterfuge.threat.tags import TagOff, TagOn, fitted
 from subterfuge.threat.words import parse_goal, parse_limit
 
 __all__ = [
@@ -28,16 +29,20 @@ __all__ = [
     "Maximise",
     "Measure",
     "Peak",
+    "TagOff",
+    "TagOn",
     "Targeted",
     "Threat",
     "Unlimited",
     "Untargeted",
     "duel_margin",
+    "fitted",
     "index_of",
     "log_odds",
     "parse_goal",
     "parse_limit",
     "soft_duel",
+    "tag_odds",
     "vote_margin",
 ]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.errors import ThreatError, nearest
-from subterfuge.threat.margins import duel_margin, log_odds, soft_duel, vote_margin
+from subterfuge.threat.margins import duel_margin, log_odds, soft_duel, tag_odds, vote_margin
 
 Asks = Literal["scores", "probabilities"]
 
@@ -150,6 +150,8 @@ class Maximise:
     target: str | None = None
     asks: Asks = "probabilities"
     """What is maximised: the log-odds of the class, or, where the victim has no probabilities, its least duel."""
+    tag: bool = False
+    """The victim tags: what is maximised are the log-odds of the tag, which are its scores."""
     name: ClassVar[str] = "maximise"
 
     def focus(self, labels: Sequence[str], said: int) -> int:
@@ -158,10 +160,14 @@ class Maximise:
 
     def margin(self, answer: Tensor, focus: Tensor) -> Tensor:
         """Give the log-odds, or the least duel, of the class."""
+        if self.tag:
+            return tag_odds(answer, focus)
         return log_odds(answer, focus) if self.asks == "probabilities" else duel_margin(answer, focus)
 
     def pull(self, answer: Tensor, focus: Tensor) -> Tensor:
         """Give the log-odds, or the soft least duel, of the class."""
+        if self.tag:
+            return tag_odds(answer, focus)
         return log_odds(answer, focus) if self.asks == "probabilities" else soft_duel(answer, focus)
 
     def reached(self, said: Tensor, probabilities: Tensor | None, focus: Tensor) -> Tensor:

@@ -66,3 +66,8 @@ def log_odds(probabilities: Tensor, focus: Tensor) -> Tensor:
     rest = probabilities.scatter(1, focus[:, None], 0.0).sum(1)
     odds: Tensor = mine.clamp_min(tiny).log() - rest.clamp_min(tiny).log()
     return odds
+
+
+def tag_odds(answer: Tensor, focus: Tensor) -> Tensor:
+    """Give the log-odds of one tag each, shape (N,), of a tagger's scores (N, K): its own number, whatever the rest."""
+    return answer.gather(1, focus[:, None])[:, 0]

@@ -8,10 +8,15 @@ from subterfuge.errors import ThreatError, nearest
 from subterfuge.threat.goals import Confident, Goal, Maximise, Targeted, Untargeted
 from subterfuge.threat.limits import LeastSNR, Limit, Peak, Unlimited
 from subterfuge.threat.masking import Masking
+from subterfuge.threat.tags import TagOff, TagOn
+
+GOALS = ("targeted", "untargeted", "confident", "maximise", "tag+", "tag-")
+VALUED = ("confident", "tag+", "tag-")
+"""Goals that take a probability."""
 
 
 def parse_goal(text: str | None, target: str | None) -> Goal:
-    """Read a goal as the command line gives it: ``targeted``, ``untargeted``, ``confident=0.9`` or ``maximise``.
+    """Read a goal as the command line gives it: one of `GOALS`, ``confident``, ``tag+`` and ``tag-`` with a probability.
 
     >>> parse_goal("confident=0.8", "tru")
     Confident(target='tru', p=0.8)
@@ -22,10 +27,9 @@ def parse_goal(text: str | None, target: str | None) -> Goal:
         ThreatError: no such goal, or a target where none belongs or is missing.
     """
     word, _, value = (text or ("targeted" if target is not None else "untargeted")).partition("=")
-    if word not in ("targeted", "untargeted", "confident", "maximise"):
-        known = ["targeted", "untargeted", "confident", "maximise"]
-        raise ThreatError(f"goal '{word}' is not known; {nearest(word, known)}")
-    if value and word != "confident":
+    if word not in GOALS:
+        raise ThreatError(f"goal '{word}' is not known; {nearest(word, GOALS)}")
+    if value and word not in VALUED:
         raise ThreatError(f"goal '{text}': {word} takes no value")
     if word == "untargeted":
         if target is not None:
@@ -35,7 +39,11 @@ def parse_goal(text: str | None, target: str | None) -> Goal:
         return Maximise(target)
     if target is None:
         raise ThreatError(f"the goal {word} needs a target; name a label with --target")
-    return Targeted(target) if word == "targeted" else Confident(target, number(value or "0.9", "confident"))
+    if word == "targeted":
+        return Targeted(target)
+    if word == "confident":
+        return Confident(target, number(value or "0.9", word))
+    return (TagOn if word == "tag+" else TagOff)(target, number(value or "0.5", word))
 
 
 def parse_limit(text: str | None) -> Limit:
