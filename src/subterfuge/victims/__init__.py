@@ -34,7 +34,7 @@ class Loader:
     """How one kind of card becomes a victim."""
 
     module: str
-    """Where `KEYS` and `load(card, trust_pickle=..., device=...)` stand."""
+    """Where `KEYS`, `EXAMPLE` and `load(card, trust_pickle=..., device=...)` stand."""
     says: str
     """One line for a user."""
     runs_code: bool
@@ -47,6 +47,12 @@ class Loader:
         """The keys that this kind adds to a card; a "!" marks one that must be there."""
         keys: Mapping[str, type] = import_module(self.module).KEYS
         return keys
+
+    @property
+    def example(self) -> str:
+        """A whole card of this kind, commented, with every key that it can have."""
+        text: str = import_module(self.module).EXAMPLE
+        return text
 
     @property
     def load(self) -> Callable[..., Victim]:

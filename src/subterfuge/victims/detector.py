@@ -31,6 +31,17 @@ from subterfuge.victims._wrap_cards import fit, load_inner, searched, why_no_twi
 from subterfuge.victims.card import Card, fingerprint_of
 
 KEYS = {"victim!": str, "survives!": str, "rejects": str}
+EXAMPLE = """\
+schema = 1
+kind = "detector"
+name = "watched"
+sample_rate = 44100
+labels = ["cel", "flu", "suspicious"]  # optional: those of what it wraps
+victim = "svc.toml"
+survives = "mp3=128,lowpass=8000"  # the answer must be the same after each of them
+rejects = "suspicious"           # optional: the label that it answers where it is not
+"""
+"""A whole card; the README shows it, and `subterfuge card new` writes it."""
 REJECTS = "suspicious"
 
 

@@ -26,6 +26,15 @@ from subterfuge.victims._wrap_cards import fit, load_inner, searched, why_no_twi
 from subterfuge.victims.card import Card, fingerprint_of
 
 KEYS = {"members!": list}
+EXAMPLE = """\
+schema = 1
+kind = "ensemble"
+name = "together"
+sample_rate = 44100
+labels = ["cel", "flu"]  # optional; members may have them in another order
+members = ["svc.toml", "dense.toml"]
+"""
+"""A whole card; the README shows it, and `subterfuge card new` writes it."""
 MOST_MEMBERS = 64
 
 

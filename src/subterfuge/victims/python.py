@@ -49,6 +49,20 @@ KEYS = {
     "probe_seconds": float,
     "workers": int,
 }
+EXAMPLE = """\
+schema = 1
+kind = "python"
+name = "my-function"
+sample_rate = 22050
+labels = ["dark", "bright"]      # in the order of the scores
+function = "classify.py:scores"  # in a file beside the card, or "package.module:function"; this code is RUN
+gives = "scores"                 # one number a label; "labels" if it only answers a label or its index
+output = "decision values"       # or "probabilities", "log-probabilities", "logits"; not where gives = "labels"
+batch = false                    # true: it takes waves (N, T) and answers for N clips
+workers = 1                      # processes that answer at once, where batch = false and several clips are asked
+probe_seconds = 1.0
+"""
+"""A whole card; the README shows it, and `subterfuge card new` writes it."""
 GIVES = {"scores": Gives.SCORES, "labels": Gives.LABELS}
 
 

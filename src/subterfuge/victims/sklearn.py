@@ -41,6 +41,18 @@ from subterfuge.victims.twins import NoTwin, behind, transform_of, twin_of
 __all__ = ["KEYS", "SklearnTwin", "SklearnVictim", "load"]
 
 KEYS = {"features!": str, "model!": str, "scaler": str, "preprocess": str}
+EXAMPLE = """\
+schema = 1                       # the version of the card's format
+kind = "sklearn"
+name = "my-classifier"           # as reports call it; without it, the card's file name
+sample_rate = 44100              # Hz at which the victim hears; clips are folded to mono and resampled to it
+features = "librosa-mean-25"     # the recipe from sound to features
+model = "model.skops"            # a fitted classifier or Pipeline: skops, joblib or pickle
+scaler = "scaler.joblib"         # optional: what stands between features and model, if the model does not hold it
+labels = ["cel", "flu", "tru"]   # in the order of the model's classes_; only where the model does not name them
+preprocess = "noisereduce"       # optional: what is done to the sound first; pip install 'sonic-subterfuge[denoise]'
+"""
+"""A whole card; the README shows it, and `subterfuge card new` writes it."""
 LOG_OF_ZERO = -745.2
 """What stands for the logarithm of a probability that is exactly 0: below that of any other float64."""
 

@@ -39,6 +39,20 @@ from subterfuge.victims.card import Card, fingerprint_of
 __all__ = ["KEYS", "Certificate", "SmoothedTwin", "SmoothedVictim", "certify", "load"]
 
 KEYS = {"victim!": str, "sd!": float, "draws": int, "seed": int, "twin_draws": int, "fixed_noise": bool}
+EXAMPLE = """\
+schema = 1
+kind = "smoothed"
+name = "smoothed"
+sample_rate = 44100
+labels = ["cel", "flu"]  # optional: those of what it wraps
+victim = "svc.toml"
+sd = 0.003                       # of the white noise, in parts of full scale
+draws = 32                       # noisy versions that vote
+seed = 0                         # of the noise
+twin_draws = 8                   # of these, how many the twin's gradients go through
+fixed_noise = false              # true: the twin's gradients meet the same noise at every step
+"""
+"""A whole card; the README shows it, and `subterfuge card new` writes it."""
 MOST_DRAWS = 10_000
 
 

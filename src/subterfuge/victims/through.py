@@ -30,6 +30,17 @@ from subterfuge.victims._wrap_cards import fit, load_inner, searched, why_no_twi
 from subterfuge.victims.card import Card, fingerprint_of
 
 KEYS = {"victim!": str, "through!": str, "twin_draws": int}
+EXAMPLE = """\
+schema = 1
+kind = "through"
+name = "behind-mp3"
+sample_rate = 44100              # that of what it wraps
+labels = ["cel", "flu"]  # optional: those of what it wraps
+victim = "svc.toml"              # the card of what it wraps
+through = "mp3=128,lowpass=8000" # `subterfuge transforms` lists them
+twin_draws = 4                   # optional: draws that the twin's gradient is the mean of, where anything is drawn
+"""
+"""A whole card; the README shows it, and `subterfuge card new` writes it."""
 MOST_DRAWS = 1000
 
 
