@@ -91,6 +91,9 @@ class Outcome:
     """From 0 (alike) to 1; the opinion score is made of it."""
     visqol_mos: float | None = None
     """From 1 (bad) to 4.73 (no difference), in audio mode; null without the package, under 1 s and over 10 s."""
+    service: Mapping[str, Any] | None = None
+    """Of a victim that is reached over a network, what this attack cost, judge and control included: queries that were
+    paid, answers from its cache, retries, price and total; None of others."""
     warnings: tuple[str, ...] = ()
     advice: str | None = None
     """For a lost attack: what to try."""

@@ -24,7 +24,7 @@ from subterfuge.audio.place import check_target
 from subterfuge.driver.control import control_of
 from subterfuge.driver.judge import Judged, ask
 from subterfuge.driver.others import others_of
-from subterfuge.driver.place import place_for, publish, workshop
+from subterfuge.driver.place import keep_unjudged, place_for, publish, workshop
 from subterfuge.driver.record import (
     advice_for,
     clip_record,
@@ -38,7 +38,8 @@ from subterfuge.driver.record import (
     weighed,
 )
 from subterfuge.driver.robust import Robust
-from subterfuge.driver.search import Search, searched_on
+from subterfuge.driver.search import Search, Unjudged, searched_on
+from subterfuge.driver.service import bill_of
 from subterfuge.errors import AttackError, ClipError, VictimError
 from subterfuge.hearing.compare import Difference, compare
 from subterfuge.oracle import Oracle
@@ -53,6 +54,8 @@ QUIETEST = {Gives.GRADIENTS: "quietest", Gives.SCORES: "substitute", Gives.LABEL
 """The attack that is chosen where none is named, by what the victim gives: the best on the original study's rows."""
 LARGEST = {Gives.GRADIENTS: "pgd", Gives.SCORES: "evolution"}
 """The same for the goal without an end; labels alone cannot be climbed."""
+NOT_ASKED = "not asked"
+"""What is recorded of a file about which the victim no longer answered."""
 QUIET = 1e-4
 """Peak below which a clip is near-silent: a change of one 16-bit step is louder."""
 
@@ -109,6 +112,7 @@ def attack(
     """
     clip = clip if isinstance(clip, Clip) else Clip.read(clip)
     threat = threat or Threat()
+    asked_for, bill = threat.budget, bill_of(victim)
     notes = [*clip.warnings, *victim.warnings]
     if isinstance(threat.goal, Maximise) and isinstance(threat.limit, Unlimited):
         threat = replace(threat, limit=LOUDEST_MAXIMISE)
@@ -153,17 +157,82 @@ def attack(
         others = others_of(starts, victim, clean, target, notes.append)
     elif starts:
         notes.append(f"the attack {name_of(method)} begins at the clip: the sounds to start from were not used")
+    if bill is not None and searched is victim:
+        threat = replace(threat, budget=bill.within(threat.budget, notes.append))
     asked = searched if through is None else through(searched)
     search = Search(
         clip, victim, threat, method, clean, focus, seed, progress, on=asked, others=others, robust=toughened
     )
+
+    def record(difference: Difference, seconds: float, **about: Any) -> Outcome:
+        """Give the outcome of what is known of every search, and what `about` adds."""
+        oracle = search.oracle
+        return Outcome(
+            goal=goal_text(threat),
+            target=target,
+            predicted_before=before.label,
+            probability_before=before.probability,
+            snr_db=difference.snr_db,
+            file_snr_db=difference.file_snr_db,
+            peak=difference.peak or 0.0,
+            zimtohrli_mos=difference.zimtohrli_mos,
+            **difference.further(),
+            queries=oracle.queries[0],
+            gradients=oracle.gradients[0],
+            judgements=search.judgements,
+            seconds=round(seconds, 3),
+            margin=float(oracle.best_margin[0]),
+            attack=name_of(method),
+            knobs=knobs_of(method),
+            limit=limit_text(threat),
+            measure=threat.measured_by,
+            robust=None
+            if toughened is None
+            else {
+                "asked": [one.name for one in toughened.transforms],
+                "died_of": search.died_of(about["won"]),
+                "queries": toughened.queries,
+            },
+            budget=asdict(asked_for),
+            service=None if bill is None else bill.since(),
+            seed=seed,
+            repeatable=not oracle.out_of_time,
+            clip=clip_record(clip),
+            victim=victim_record(victim, card or getattr(victim, "card", None), searched),
+            already=already,
+            warnings=tuple(dict.fromkeys(notes)),
+            history=thinned(oracle.history[0]),
+            findings=weighed(oracle.findings[0]) if search.weighs else oracle.findings[0],
+            versions=versions(),
+            command=command,
+            **about,
+        )
+
     with workshop(place) as folder:
         judged: Judged | None
         if already:
-            notes.append(f"the clip is {target} already: it comes back unchanged, and counts in no median")
+            state = f"is {target}" if threat.goal.name != "tag-" else f"lacks {target}"
+            notes.append(f"the clip {state} already: it comes back unchanged, and counts in no median")
             judged = search.judge(torch.zeros_like(clean), folder, keep_container, notes)
         else:
-            judged = search.run(folder, keep_container, notes)
+            try:
+                judged = search.run(folder, keep_container, notes)
+            except Unjudged as death:
+                notes.append(f"nobody has judged this file: {death}")
+                outcome = record(
+                    compare(clip, death.changed, victim.sample_rate),
+                    search.oracle.seconds,
+                    won=False,
+                    predicted=NOT_ASKED,
+                    probability=None,
+                    twin_gap=None,
+                    control=None,
+                    file=None,
+                    file_sha256=None,
+                    advice="ask the victim about the file once it answers again: subterfuge transfer FILE --to CARD",
+                )
+                kept = keep_unjudged(death.file, place, force, outcome)
+                raise VictimError(f"{death}; the best so far, which nobody has judged, is kept in {kept}") from death
         seconds = search.oracle.seconds
         won = judged is not None and judged.won
         after = judged.verdict if judged is not None else ask(victim, threat, clean + search.oracle.best, focus)
@@ -193,52 +262,17 @@ def attack(
             final = place
             check_target(final, clip.path, force)
             digest = hashlib.sha256(judged.file.read_bytes()).hexdigest()
-        oracle = search.oracle
-        outcome = Outcome(
+        outcome = record(
+            difference,
+            seconds,
             won=won,
-            goal=goal_text(threat),
-            target=target,
-            predicted_before=before.label,
             predicted=after.label,
-            probability_before=before.probability,
             probability=after.probability,
-            snr_db=difference.snr_db,
-            file_snr_db=difference.file_snr_db,
-            peak=difference.peak or 0.0,
-            zimtohrli_mos=difference.zimtohrli_mos,
-            **difference.further(),
-            queries=oracle.queries[0],
-            gradients=oracle.gradients[0],
-            judgements=search.judgements,
-            seconds=round(seconds, 3),
-            margin=float(oracle.best_margin[0]),
             twin_gap=gap,
             control=noise,
-            attack=name_of(method),
-            knobs=knobs_of(method),
-            limit=limit_text(threat),
-            measure=threat.measured_by,
-            robust=None
-            if toughened is None
-            else {
-                "asked": [one.name for one in toughened.transforms],
-                "died_of": search.died_of(won),
-                "queries": toughened.queries,
-            },
-            budget=asdict(threat.budget),
-            seed=seed,
-            repeatable=not oracle.out_of_time,
             file=None if final is None else str(final),
             file_sha256=None if final is None else digest,
-            clip=clip_record(clip),
-            victim=victim_record(victim, card or getattr(victim, "card", None), searched),
-            already=already,
-            warnings=tuple(dict.fromkeys(notes)),
-            advice=None if won else advice_for(method, threat, victim, oracle, after, search.died_of(won)),
-            history=thinned(oracle.history[0]),
-            findings=weighed(oracle.findings[0]) if search.weighs else oracle.findings[0],
-            versions=versions(),
-            command=command,
+            advice=None if won else advice_for(method, threat, victim, search.oracle, after, search.died_of(won)),
         )
         if final is not None and judged is not None:
             publish(judged.file, final, outcome)

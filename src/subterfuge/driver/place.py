@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import secrets
@@ -10,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from subterfuge.audio import Clip
@@ -107,6 +109,19 @@ def publish(judged: Path, final: Path, outcome: Outcome) -> None:
         if isinstance(error, OSError):
             raise _unwritable(final, error) from None
         raise
+
+
+def keep_unjudged(file: Path, place: Path, force: bool, outcome: Outcome) -> Path:
+    """Keep the file of a win that the victim did not live to judge, beside where the result would stand; give its path.
+
+    It is called ``NAME.unjudged.EXT``, with a number where that is taken.
+    """
+    names = (f"{place.stem}.unjudged{count}{place.suffix}" for count in ("", *(f"-{n}" for n in range(2, 10_000))))
+    paths = (place.with_name(name) for name in names)
+    kept = next(path for path in paths if force or not (path.exists() or outcome_path(path).exists()))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    publish(file, kept, replace(outcome, file=str(kept), file_sha256=digest))
+    return kept
 
 
 def _unwritable(where: Path, error: OSError | ValueError) -> OutputError:

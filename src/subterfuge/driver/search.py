@@ -41,6 +41,14 @@ def searched_on(victim: Victim, method: Attack) -> Victim:
     return victim if victim.gives >= method.needs or victim.twin is None else victim.twin
 
 
+class Unjudged(VictimError):
+    """The victim died for good while a win was in hand: here is its file, which nobody has judged."""
+
+    def __init__(self, said: str, changed: Clip, file: Path) -> None:
+        super().__init__(said)
+        self.changed, self.file = changed, file
+
+
 class Search:
     """One clip's search: the oracle, and the judge that sends it back."""
 
@@ -184,7 +192,8 @@ class Search:
                 judged, _ = self._inside(oracle.best[:1], folder, keep_container, notes)
                 judged = self._survivor(judged, notes)
             except VictimError:
-                raise VictimError(f"{death} ({spent}; a win was in hand, but the victim no longer judges)") from death
+                said = f"{death} ({spent}; a win was in hand, but the victim no longer judges)"
+                raise Unjudged(said, *self._written(oracle.best[:1], folder, keep_container, notes)) from death
             if judged.won:
                 notes.append(f"the search ended {spent}, and its best win was judged: {death}")
                 return judged
@@ -224,10 +233,7 @@ class Search:
     def judge(self, delta: Tensor, folder: Path, keep_container: bool, notes: list[str]) -> Judged:
         """Write the file, read it back as the victim's users do, ask the true victim once."""
         self.judgements += 1
-        changed = self.clip.add(delta[0].cpu().numpy(), self.victim.sample_rate)
-        notes.extend(note for note in changed.warnings if note not in notes)
-        name = f"{self.judgements}{self.clip.output_suffix(keep_container)}"
-        file = changed.write(folder / name, keep_container=keep_container, announce=notes.append)
+        _, file = self._written(delta, folder, keep_container, notes)
         wave = hear(file, self.victim.sample_rate)
         heard = torch.from_numpy(wave)[None]
         verdict = ask(self.victim, self.threat, heard, self.focus)
@@ -235,6 +241,13 @@ class Search:
         over_db = self.limit.over_db(self.clip, written)
         allowed = self.limit.holds(heard.to(self.clean), self.clean) and over_db == 0
         return Judged(written, file, wave, verdict, allowed, over_db)
+
+    def _written(self, delta: Tensor, folder: Path, keep_container: bool, notes: list[str]) -> tuple[Clip, Path]:
+        """Write the clip with a change (1, T); give it and its file."""
+        changed = self.clip.add(delta[0].cpu().numpy(), self.victim.sample_rate)
+        notes.extend(note for note in changed.warnings if note not in notes)
+        name = f"{self.judgements}{self.clip.output_suffix(keep_container)}"
+        return changed, changed.write(folder / name, force=True, keep_container=keep_container, announce=notes.append)
 
     def gap(self, waves: list[Tensor]) -> float | None:
         """Give the largest difference between the twin's scores and the victim's, or, of other kinds, probabilities."""
