@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from subterfuge.cli.audit import audit as audit_command
+from subterfuge.cli.card import card as card_command
 from subterfuge.cli.compare import compare as compare_command
 from subterfuge.cli.control import control as control_command
 from subterfuge.cli.data import data as data_command
@@ -327,6 +328,9 @@ def victims(as_json: bool) -> None:
         click.echo(f"{kind}: {one.says}{code}")
         click.echo(f"    keys: {', '.join(sorted(one.keys))}; ! must be there")
     click.echo(f"every kind: {', '.join(COMMON)}")
+
+
+cli.add_command(card_command)
 
 
 @cli.command(epilog=examples("subterfuge check tuned.toml", "subterfuge check tuned.toml flute.wav --json"))

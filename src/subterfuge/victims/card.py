@@ -8,7 +8,9 @@
     sample_rate = 44100              # Hz at which the victim hears
     labels = ["cel", "cla"]          # in the order of the model's classes; where the model does not name them
 
-Each kind adds its own keys, see `subterfuge.victims.LOADERS`. Paths are relative to the card.
+Each kind adds its own keys, see `subterfuge.victims.LOADERS`: from a key to the type of its value, where ``list`` is
+a list of texts, ``dict`` a table of anything, and ``list[float]`` or ``dict[str, str]`` say what is in them. Paths are
+relative to the card.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from subterfuge.errors import CardError, nearest
+from subterfuge.victims._card_values import fault_of, named, written
 
 SCHEMA = 1
 COMMON = {
@@ -31,14 +34,6 @@ COMMON = {
     "labels": list,
 }
 """Keys that every card may have, and their types in TOML."""
-WORDS = {
-    int: "a whole number",
-    str: "a text",
-    list: "a list of texts",
-    float: "a number",
-    bool: "true or false",
-    dict: "a table",
-}
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,7 @@ def read_card(path: Path, kinds: Mapping[str, Mapping[str, type]]) -> Card:
 
     Raises:
         CardError: the file is missing or no TOML; the schema, the kind or a key is unknown (with the nearest known), is
-            of another type, or is missing.
+            of another type, holds something of another type, is no finite number, or is missing.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -119,28 +114,27 @@ def read_card(path: Path, kinds: Mapping[str, Mapping[str, type]]) -> Card:
     except (OSError, ValueError) as reason:
         raise CardError(f"{path} cannot be read as a card: {reason}") from None
     if values.get("schema", SCHEMA) != SCHEMA and isinstance(values["schema"], int):
-        raise CardError(f"{path}: schema = {values['schema']}; this version reads schema = {SCHEMA}")
+        raise CardError(f"{path}: schema = {written(values['schema'])}; this version reads schema = {SCHEMA}")
     kind = values.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
-        given = "has no kind" if kind is None else f"says kind = {kind!r}"
+        given = "has no kind" if kind is None else f"says kind = {written(kind)}"
         raise CardError(f"{path} {given}; {nearest(str(kind), kinds)}")
     extra = {key.rstrip("!"): wanted for key, wanted in kinds[kind].items()}
     known = COMMON | extra
     for key, value in values.items():
         if key not in known:
             raise CardError(f"{path}: the key '{key}' is not known on a card of kind \"{kind}\"; {nearest(key, known)}")
-        wanted = known[key]
-        right = isinstance(value, (int, float) if wanted is float else wanted) and (
-            wanted is bool or not isinstance(value, bool)
-        )
-        if not right:
-            raise CardError(f"{path}: {key} = {value!r}, where {WORDS[wanted]} was expected")
+        fault = None if key == "labels" and isinstance(value, list) else fault_of(key, value, known[key])
+        if fault:
+            raise CardError(f"{path}: {fault}")
     must = ["schema", "kind", "sample_rate", *(key[:-1] for key in kinds[kind] if key.endswith("!"))]
     for key in must:
         if key not in values:
-            raise CardError(f"{path} lacks the key '{key}', {WORDS[known[key]]}, which a card of kind \"{kind}\" needs")
+            raise CardError(_lacking(path, key, values, known, kind))
     if not 1000 <= values["sample_rate"] <= 384000:
-        raise CardError(f"{path}: sample_rate = {values['sample_rate']}; a rate from 1000 to 384000 Hz was expected")
+        raise CardError(
+            f"{path}: sample_rate = {written(values['sample_rate'])}; a rate from 1000 to 384000 Hz was expected"
+        )
     fault = check_labels(values["labels"]) if "labels" in values else None
     if not fault and not str(values.get("name", path.stem)).strip():
         fault = "name is empty; it is what reports call the victim"
@@ -149,11 +143,19 @@ def read_card(path: Path, kinds: Mapping[str, Mapping[str, type]]) -> Card:
     return Card(path, values)
 
 
+def _lacking(path: Path, key: str, values: Mapping[str, Any], known: Mapping[str, Any], kind: str) -> str:
+    says = f"{path} lacks the key '{key}', {named(known[key])}, which a card of kind \"{kind}\" needs"
+    inside = next((table for table, value in values.items() if isinstance(value, dict) and key in value), None)
+    if inside is None:
+        return says
+    return f"{says}; it stands in the table {inside}: what follows [{inside}] is part of it, so write '{key}' above it"
+
+
 def check_labels(labels: Sequence[Any]) -> str | None:
     """Say in a sentence what is wrong with a list of labels, or give None."""
     wrong = [label for label in labels if not isinstance(label, str) or not label.strip()]
     if wrong:
-        return f"labels holds {wrong[0]!r}; every label must be a text, and not an empty one"
+        return f"labels holds {written(wrong[0])}; every label must be a text, and not an empty one"
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         return f"the label '{twice[0]}' stands twice in labels; each label stands for one class"
