@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ def python_card(folder: Path) -> Path:
     return write(folder, "python", 'function = "classify.py:scores"\noutput = "probabilities"\n')
 
 
+def musicnn_card(folder: Path) -> Path:
+    if find_spec("musicnn") is None:
+        pytest.skip("the taggers are not installed: pip install --no-deps musicnn==0.1.0")
+    (folder / "card.toml").write_text('schema = 1\nkind = "musicnn"\nsample_rate = 16000\nmodel = "MTT_vgg"\n')
+    return folder / "card.toml"
+
+
 def write(folder: Path, kind: str, rest: str) -> Path:
     common = f'schema = 1\nkind = "{kind}"\nsample_rate = 8000\nlabels = ["a", "b", "c"]\n'
     (folder / "card.toml").write_text(common + rest)
@@ -74,10 +82,19 @@ def detector_card(folder: Path) -> Path:
     return wrapper_card(folder, "detector", 'victim = "smoothed.toml"\nsurvives = "requantise=8,lowpass=3000"\n')
 
 
+def transformers_card(folder: Path) -> Path:
+    from tests.victims.hf_models import save_model, write_card
+
+    save_model(folder / "model", "wav2vec2")
+    return write_card(folder)
+
+
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "sklearn": sklearn_card,
     "torch": torch_card,
     "python": python_card,
+    "musicnn": musicnn_card,
+    "transformers": transformers_card,
     "through": through_card,
     "smoothed": smoothed_card,
     "ensemble": ensemble_card,

@@ -77,6 +77,16 @@ LOADERS: dict[str, Loader] = {
         "any Python function of a waveform, which is run: scores, or only a label",
         True,
     ),
+    "transformers": Loader(
+        "subterfuge.victims.transformers", "a Hugging Face audio classifier and its feature extractor", False
+    ),
+    "musicnn": Loader(
+        "subterfuge.victims.musicnn", "the pretrained music taggers in the wheel musicnn, without TensorFlow", False
+    ),
+    "silero-vad": Loader("subterfuge.victims.silero_vad", "Silero VAD of its wheel: is there speech or not?", False),
+    "resemblyzer": Loader(
+        "subterfuge.victims.resemblyzer", "Resemblyzer of its wheel: whose voice is it, of those enrolled?", False
+    ),
     "through": Loader(
         "subterfuge.victims.through", "another card's victim, behind transforms such as mp3=128", False, True
     ),
