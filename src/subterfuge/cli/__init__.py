@@ -19,6 +19,7 @@ import click
 
 from subterfuge.cli.audit import audit as audit_command
 from subterfuge.cli.card import card as card_command
+from subterfuge.cli.check import check as check_command
 from subterfuge.cli.compare import compare as compare_command
 from subterfuge.cli.control import control as control_command
 from subterfuge.cli.data import data as data_command
@@ -41,6 +42,7 @@ from subterfuge.cli.options import (
     trust_option,
 )
 from subterfuge.cli.report import report as report_command
+from subterfuge.cli.serve import serve as serve_command
 from subterfuge.cli.show import number, plain, print_json, print_outcome, print_table, print_table_of, print_warnings
 from subterfuge.cli.survive import survive as survive_command
 from subterfuge.cli.survive import transforms as transforms_command
@@ -282,6 +284,7 @@ cli.add_command(listen_command)
 cli.add_command(audit_command)
 cli.add_command(compare_command)
 cli.add_command(report_command)
+cli.add_command(serve_command)
 
 
 @cli.command(epilog=examples("subterfuge attacks", "subterfuge attacks --json"))
@@ -331,44 +334,7 @@ def victims(as_json: bool) -> None:
 
 
 cli.add_command(card_command)
-
-
-@cli.command(epilog=examples("subterfuge check tuned.toml", "subterfuge check tuned.toml flute.wav --json"))
-@click.argument("card", type=PATH)
-@click.argument("clips", nargs=-1, type=PATH)
-@device_option
-@threads_option
-@trust_option
-@seconds_option
-@as_json
-def check(
-    card: Path,
-    clips: tuple[Path, ...],
-    device: str,
-    threads: int,
-    trust_pickle: bool,
-    max_seconds: float,
-    as_json: bool,
-) -> None:
-    """Say whether the victim of a CARD is sound: its access, its twin, its gradients, its speed."""
-    from dataclasses import asdict
-
-    from subterfuge.audio import Clip
-    from subterfuge.victims import load_victim
-    from subterfuge.victims.check import check_victim
-
-    set_threads(threads)
-    victim = load_victim(card, trust_pickle=trust_pickle, device=device)
-    waves = [Clip.read(path, max_seconds=max_seconds).mono(victim.sample_rate) for path in clips]
-    report = check_victim(victim, waves)
-    failed = any(finding.level == "failure" for finding in report.findings)
-    if as_json:
-        print_json(plain(asdict(report)))
-    else:
-        for finding in report.findings:
-            click.echo(f"{finding.level:8} {finding.name}: {finding.says}")
-        print_warnings(victim.warnings)
-    sys.exit(4 if failed else 0)
+cli.add_command(check_command)
 
 
 @cli.command(
