@@ -347,25 +347,6 @@ def test_victims_lists_every_kind_and_says_which_cards_run_code() -> None:
     assert text.count("(its card runs code)") == 2
 
 
-def test_check_says_whether_a_victim_is_sound(bands: Path, here: Path) -> None:
-    said = run("check", bands, clip(here / "a.wav"))
-    assert (said.code, said.err) == (0, "")
-    assert {line.split()[0] for line in lines(said.out)} == {"ok"}
-    found = json.loads(run("check", bands, "--json").out)
-    assert found["victim"] == "bands"
-    assert len(found["findings"]) == len(lines(said.out))
-
-
-def test_check_of_a_victim_that_dies_is_exit_code_4(here: Path) -> None:
-    said = run("check", card(here, "raises"))
-    assert said.code == 4
-    assert "failure" in said.out
-    assert "the bands broke" in said.out
-    told = run("check", card(here, "nan"), "--json")
-    assert told.code == 4
-    assert "failure" in {one["level"] for one in json.loads(told.out)["findings"]}
-
-
 def test_diff_measures_a_pair_in_every_metric(here: Path) -> None:
     t = np.arange(8000) / 8000
     wave = np.rint(8000 * np.sin(2 * np.pi * 440 * t)) / 32768

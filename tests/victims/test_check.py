@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from subterfuge.errors import InputError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import Finding, PythonVictim, TorchVictim, check_victim
-from subterfuge.victims.check import CHECKS
+from subterfuge.victims.check import CHECKS, questions
 
 
 class Energies(nn.Module):
@@ -64,7 +65,7 @@ def finding(victim: Any, name: str, clips: list[np.ndarray] | None = None) -> Fi
 def test_a_sound_victim_has_no_failure_and_its_report_is_fit_for_json() -> None:
     clip = (0.1 * np.random.default_rng(0).normal(size=3000)).astype(np.float32)
     report = check_victim(Fake(chance=lambda wave: energies(wave).softmax(-1)), [clip])
-    assert [each.name for each in report.findings] == ["protocol", *CHECKS]
+    assert [each.name for each in report.findings] == ["protocol", *CHECKS, "speed"]
     assert {each.level for each in report.findings} == {"ok"}, report
     assert json.loads(json.dumps(asdict(report)))["findings"][0]["level"] == "ok"
 
@@ -161,6 +162,30 @@ BAD: dict[str, tuple[Any, str, str, str]] = {
         "probabilities",
         "failure",
         "the least is -0.5",
+    ),
+    "constant scores": (
+        Fake(score=lambda w: torch.ones(len(w), 3) + 0 * w.sum(-1, keepdim=True)),
+        "answers",
+        "warning",
+        "a 1?.*; its scores are the same for all 5 sounds: does it hear them",
+    ),
+    "tags beyond 1": (
+        Fake(kind=Kind.TAGS, chance=lambda w: energies(w).sigmoid() + 1),
+        "probabilities",
+        "failure",
+        "where 0 to 1 was expected",
+    ),
+    "tags that are no sigmoids": (
+        Fake(kind=Kind.TAGS, chance=lambda w: energies(w).softmax(-1)),
+        "probabilities",
+        "failure",
+        "the sigmoids of its log-odds within 0",
+    ),
+    "an answer that is not the top tag": (
+        Fake(kind=Kind.TAGS, say=lambda w: energies(w).argmin(-1)),
+        "agreement",
+        "warning",
+        "not the tag of the largest of its log-odds",
     ),
     "another twin": (
         Fake(gives=Gives.SCORES, twin=Fake(score=lambda w: -energies(w))),
@@ -263,3 +288,97 @@ def test_access_is_told_in_words() -> None:
 def test_time_is_told_a_query_and_a_gradient() -> None:
     assert "ms a query of 1 s of sound" in finding(Fake(), "speed").says
     assert "ms a gradient" in finding(Fake(), "speed").says
+
+
+def test_tags_need_not_add_up_to_one() -> None:
+    found = finding(Fake(kind=Kind.TAGS, chance=lambda w: energies(w).sigmoid()), "probabilities")
+    assert found.level == "ok"
+    assert re.search(r"each tag has a probability of its own, .*sigmoids of its log-odds within \S+$", found.says), (
+        found
+    )
+    labels = Fake(kind=Kind.TAGS, gives=Gives.LABELS, chance=lambda w: energies(w).sigmoid())
+    assert finding(labels, "probabilities").level == "ok"
+
+
+def test_what_it_says_of_each_sound_is_told() -> None:
+    clip = np.concatenate([np.full(1000, 0.01), np.full(1000, 0.5), np.full(1000, 0.01)]).astype(np.float32)
+    report = check_victim(Fake(chance=lambda w: energies(w).softmax(-1)), [clip], names=["a bang"])
+    found = next(each for each in report.findings if each.name == "answers")
+    assert re.match(r"it says b 0\.\d\d of clip 1 \(a bang\), [abc] 0", found.says), found
+
+
+@dataclass(frozen=True)
+class Counted(Fake):
+    """A victim that counts the sounds that it is asked about."""
+
+    counts: list[int] = field(default_factory=list)
+    keeps: bool = True
+
+    @property
+    def asked(self) -> int:
+        return sum(self.counts)
+
+    def count(self, wave: Tensor, *, free: bool) -> Tensor:
+        self.counts.append(0 if free and self.keeps else len(wave))
+        return wave
+
+    def decide(self, wave: Tensor) -> Any:
+        return super().decide(self.count(wave, free=False))
+
+    def scores(self, wave: Tensor) -> Any:
+        return super().scores(self.count(wave, free=True))
+
+    def probabilities(self, wave: Tensor) -> Any:
+        return super().probabilities(self.count(wave, free=True))
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("queries", [2, 3, 5, 9, 100])
+def test_no_more_is_asked_than_was_allowed(queries: int, keeps: bool) -> None:
+    clips = [(0.1 * np.random.default_rng(n).normal(size=2000)).astype(np.float32) for n in range(2)]
+    victim = Counted(gives=Gives.SCORES, keeps=keeps)
+    report = check_victim(victim, clips, queries=queries, paid=lambda: victim.asked)
+    assert not report.failures, report.failures
+    assert victim.asked <= max(queries, 2 if keeps else 4)
+    levels = {each.name: each.level for each in report.findings}
+    assert levels["batches"] == "not asked"
+    assert levels["determinism"] == "ok"
+    assert report.query_ms is not None
+    if keeps:
+        assert report.asked == min(queries, 8) == questions(victim, 2, queries)
+
+
+def test_the_number_of_questions_is_told_beforehand() -> None:
+    clips = [(0.1 * np.random.default_rng(n).normal(size=2000)).astype(np.float32) for n in range(2)]
+    assert check_victim(Fake(), clips).asked <= questions(Fake(), 2)
+    with pytest.raises(InputError, match="1 queries: 2 or more"):
+        check_victim(Fake(), queries=1)
+
+
+def test_a_repeated_question_goes_past_what_a_victim_remembers() -> None:
+    @dataclass(frozen=True)
+    class Forgetful(Fake):
+        def afresh(self) -> Fake:
+            return Fake(score=lambda w: energies(w) + 1)
+
+    found = {each.name: each for each in check_victim(Forgetful(), queries=4).findings}["determinism"]
+    assert found.level == "warning"
+    assert "asked twice, scores differ by 1" in found.says
+
+
+def test_a_victim_that_remembers_its_last_sound_is_timed_on_new_ones() -> None:
+    heard: list[bytes] = []
+
+    def remembers(wave: Tensor) -> Tensor:
+        heard.append(wave.detach().numpy().tobytes())
+        return energies(wave)
+
+    check_victim(Fake(gives=Gives.SCORES, score=remembers))
+    assert len(set(heard[-4:])) == 4
+
+
+def test_progress_names_what_is_looked_at() -> None:
+    told: list[tuple[str, int, int]] = []
+    check_victim(Fake(), progress=lambda *what: told.append(what))
+    assert {name for name, _, _ in told} == {"answers", *CHECKS} - {"access"}
+    assert all(0 <= done <= total for _, done, total in told)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.victim import Kind, winner
-from subterfuge.victims._check_session import NEAR, QUIET, SAME, Level, Session, probabilities_of, shown
+from subterfuge.victims._check_session import NEAR, QUIET, SAME, Level, Session, shown
 
 
 def shapes(session: Session) -> tuple[Level, str]:
@@ -32,9 +32,9 @@ def shapes(session: Session) -> tuple[Level, str]:
 
 
 def finite(session: Session) -> tuple[Level, str]:
-    deaths, n = session.deaths, len(session.every)
+    deaths, n = session.deaths, len(session.heard)
     if not deaths:
-        return "ok", f"it answers {', '.join(session.made)} and {len(session.clips)} clips with finite numbers"
+        return "ok", f"it answers {n} sounds with finite numbers: {', '.join(session.heard)}"
     first = next(iter(deaths))
     says = f"it has no answer to {len(deaths)} of {n} sounds ({', '.join(deaths)}); to {first}: {deaths[first]}"
     return ("warning" if set(deaths) <= QUIET else "failure"), says
@@ -42,13 +42,16 @@ def finite(session: Session) -> tuple[Level, str]:
 
 def determinism(session: Session) -> tuple[Level, str]:
     apart, other = 0.0, []
-    for name, wave in session.sounds.items():
-        if not torch.equal(session.victim.decide(wave), session.said[name]):
-            other.append(name)
+    again = session.sounds if session.queries is None else dict(list(session.sounds.items())[:1])
+    victim = session.victim.afresh() if hasattr(session.victim, "afresh") else session.victim
+    for name, wave in again.items():
+        session.asked += 1
         if session.gives_scores:
             with torch.no_grad():
-                again = session.victim.scores(wave)
-            apart = max(apart, float((again - session.scored[name]).abs().max()))
+                apart = max(apart, float((victim.scores(wave) - session.scored[name]).abs().max()))
+        both = session.queries is None or not session.gives_scores
+        if both and not torch.equal(victim.decide(wave), session.said[name]):
+            other.append(name)
     if other:
         return "failure", f"asked twice, it answers another label to {', '.join(other)}: a verdict cannot be trusted"
     if apart > 0:
@@ -57,13 +60,17 @@ def determinism(session: Session) -> tuple[Level, str]:
             "ok" if share < SAME else "warning",
             f"asked twice, scores differ by {apart:.2g}, {share:.2g} of their spread",
         )
-    return "ok", f"asked twice, it answers the same to {len(session.sounds)} sounds, to the last bit"
+    what = "label" if not session.gives_scores else "numbers, to the last bit,"
+    return "ok", f"asked twice, it gives the same {what} of {counted(len(again), 'sound')}"
 
 
 def batches(session: Session) -> tuple[Level, str]:
+    if session.queries is not None:
+        return "not asked", "whether a clip feels its batch: it is asked sound by sound, to save questions"
     length = next(iter(session.sounds.values())).shape[1]
     together = {name: wave for name, wave in session.sounds.items() if wave.shape[1] == length}
     batch = torch.cat(list(together.values()))
+    session.asked += len(batch)
     said = session.victim.decide(batch)
     if tuple(said.shape) != (len(batch),):
         return "failure", f"decide of {len(batch)} clips gave {shown(said)}; shape ({len(batch)},) was expected"
@@ -98,6 +105,8 @@ def agreement(session: Session) -> tuple[Level, str]:
         if int(best) != int(session.said[name]):
             other.append(name)
     what = "the vote of its duels" if session.victim.kind == Kind.DUELS else "the largest of its scores"
+    if session.victim.kind == Kind.TAGS:
+        what = "the tag of the largest of its log-odds"
     n = len(session.sounds)
     if other:
         return "warning", f"its answer is not {what} for {len(other)} of {n} sounds: {', '.join(other)}"
@@ -105,17 +114,62 @@ def agreement(session: Session) -> tuple[Level, str]:
 
 
 def sums(session: Session) -> tuple[Level, str]:
-    every = [probabilities_of(session.victim, wave) for wave in session.sounds.values()]
+    every = [answer.chances for answer in session.answers.values()]
     if any(chances is None for chances in every):
         some = any(chances is not None for chances in every)
         return ("failure", "probabilities are None for some sounds only") if some else ("ok", "it has no probabilities")
     wanted = (1, len(session.victim.labels))
-    wrong = [chances for chances in every if chances is not None and tuple(chances.shape) != wanted]
+    wrong = [chances for chances in every if tuple(chances.shape) != wanted]
     if wrong:
         return "failure", f"probabilities are {shown(wrong[0])}; shape {wanted} was expected"
-    rows = torch.cat([chances.double() for chances in every if chances is not None])
+    rows = torch.cat([chances.double() for chances in every])
+    if session.victim.kind == Kind.TAGS:
+        return _sigmoids(session, rows)
     off, least = float((rows.sum(1) - 1).abs().max()), float(rows.min())
     says = f"probabilities add up to 1 within {off:.2g}; the least is {least:.2g}"
     if off > 1e-3 or least < -1e-6 or not bool(torch.isfinite(rows).all()):
         return "failure", says
     return "ok" if off < 1e-5 else "warning", says
+
+
+def _sigmoids(session: Session, rows: Tensor) -> tuple[Level, str]:
+    """Compare the probabilities of tags, which need not add up to anything, with the sigmoids of their log-odds."""
+    least, most = float(rows.min()), float(rows.max())
+    says = f"each tag has a probability of its own, {least:.2g} .. {most:.2g}"
+    if least < -1e-6 or most > 1 + 1e-6 or not bool(torch.isfinite(rows).all()):
+        return "failure", f"{says}, where 0 to 1 was expected"
+    if not session.gives_scores:
+        return "ok", says
+    odds = torch.cat([scores.double() for scores in session.scored.values()])
+    gap = float((odds.sigmoid() - rows).abs().max())
+    says = f"{says}; they are the sigmoids of its log-odds within {gap:.2g}"
+    return "failure" if gap > 1e-2 else "warning" if gap > 1e-4 else "ok", says
+
+
+def meanings(session: Session) -> tuple[Level, str]:
+    """Tell what it says of each sound, and doubt a victim that says the same of all."""
+    labels, words, said = session.victim.labels, [], set()
+    for name, answer in session.answers.items():
+        best = int(answer.said)
+        said.add(best)
+        chance = "" if answer.chances is None else f" {float(answer.chances[0, best]):.2f}"
+        title = f" ({session.titles[name]})" if name in session.titles else ""
+        words.append(f"{labels[best]}{chance} of {name}{title}")
+    n = len(words)
+    says = f"it says {', '.join(words)}"
+    if session.gives_scores and n > 1:
+        rows = torch.stack([scores.flatten() for scores in session.scored.values()])
+        if not bool((rows != rows[0]).any()):
+            return "warning", f"{says}; its scores are the same for all {n} sounds: does it hear them?"
+    if n > 1 and len(said) == 1:
+        says += f"; one answer to all {n} sounds: give clips of other classes to see whether it tells them apart"
+    return "ok", says
+
+
+def counted(n: int, what: str) -> str:
+    """Say how many of something there are.
+
+    >>> counted(1, "sound"), counted(2, "sound")
+    ('1 sound', '2 sounds')
+    """
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

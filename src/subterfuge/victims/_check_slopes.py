@@ -7,12 +7,14 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from subterfuge.victim import Gives
+from subterfuge.victim import Gives, Victim
 from subterfuge.victims._check_gradient import Slope, slopes_at
 from subterfuge.victims._check_session import NEAR, QUIET, Level, Session
 
 STRANGE = 0.05
 """By how much a slope and finite differences may differ at the kinks of a network."""
+LONGEST = 10.0
+"""Seconds of a sound at which slopes are compared, for each takes some fifty forward passes."""
 
 
 def twin_gap(session: Session) -> tuple[Level, str]:
@@ -25,10 +27,11 @@ def twin_gap(session: Session) -> tuple[Level, str]:
     alike, same_kind, has_chances = 0, twin.kind == victim.kind and session.gives_scores, False
     for name, wave in sounds.items():
         alike += int(int(twin.decide(wave)) == int(session.said[name]))
+        true = session.answers[name].chances
         with torch.no_grad():
             if same_kind:
                 gap = max(gap, float((twin.scores(wave).double() - session.scored[name].double()).abs().max()))
-            true, guess = victim.probabilities(wave), twin.probabilities(wave)
+            guess = twin.probabilities(wave)
         if true is not None and guess is not None:
             has_chances, chance_gap = True, max(chance_gap, float((true.double() - guess.double()).abs().max()))
     share = gap / session.spread if same_kind else 0.0
@@ -45,26 +48,34 @@ def twin_gap(session: Session) -> tuple[Level, str]:
 
 
 def _points(session: Session) -> dict[str, Tensor]:
-    """Give up to two sounds at which slopes are compared, each over noise 60 dB below it.
+    """Give up to two sounds at which slopes are compared, 10 s of them at most, each over noise 60 dB below it.
 
     Where a sound is digitally silent, logarithms bend so sharply that no finite difference follows their slope.
     """
-    names = [f"clip {place}" for place in range(1, min(len(session.clips), 2) + 1)] or ["noise", "a tone in noise"]
+    names = session.names[:2] or ["noise", "a tone in noise"]
     dice = torch.Generator().manual_seed(session.seed + 1)
     points = {name: session.sounds[name] for name in names if name in session.sounds} or session.made
+    longest = max(LONGEST, float(getattr(session.victim, "probe_seconds", 0.0))) * session.victim.sample_rate
+    points = {name: wave[:, : round(longest)] for name, wave in points.items()}
     return {
         name: wave + 1e-3 * wave.square().mean().sqrt() * torch.randn(wave.shape, generator=dice)
         for name, wave in points.items()
     }
 
 
+def _slopes(session: Session, searched: Victim) -> dict[str, Slope]:
+    if not session.slopes:
+        session.slopes.update(
+            {name: slopes_at(searched, wave, session.seed) for name, wave in _points(session).items()}
+        )
+    return session.slopes
+
+
 def gradient(session: Session) -> tuple[Level, str]:
     searched = session.searched
     if searched is None:
         return "ok", "there is no gradient to check"
-    slopes: dict[str, Slope] = {
-        name: slopes_at(searched, wave, session.seed) for name, wave in _points(session).items()
-    }
+    slopes = _slopes(session, searched)
     worst = max(slopes, key=lambda name: slopes[name].error)
     error, exact = slopes[worst].error, all(slope.exact for slope in slopes.values())
     held = " (stand-ins held still)" if any(slope.stand_ins is not None for slope in slopes.values()) else ""
@@ -82,7 +93,7 @@ def stand_ins(session: Session) -> tuple[Level, str]:
     searched = session.searched
     if searched is None or not hasattr(searched, "without_stand_ins"):
         return "ok", "no stated stand-ins in its gradient"
-    shares = [slopes_at(searched, wave, session.seed).stand_ins or 0.0 for wave in _points(session).values()]
+    shares = [slope.stand_ins or 0.0 for slope in _slopes(session, searched).values()]
     notes = "".join(f"; {note}" for note in searched.warnings)
     level: Level = "warning" if max(shares) > 0 or notes else "ok"
     return level, f"{max(shares):.0%} of its gradient's length is of smooth stand-ins for features that step{notes}"

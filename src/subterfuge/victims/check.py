@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
-import torch
 
+from subterfuge.errors import InputError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import _check_answers as answers
 from subterfuge.victims import _check_slopes as slopes
-from subterfuge.victims._check_session import Level, Session, said_of
+from subterfuge.victims._check_session import FEWEST, Level, Session, said_of
+from subterfuge.victims._check_speed import TIMES, Timing
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,16 @@ class Report:
 
     victim: str
     findings: tuple[Finding, ...]
+    asked: int = 0
+    """Sounds that the victim was asked about."""
+    probable: bool = False
+    """Whether it has probabilities."""
+    sound_seconds: float | None = None
+    """Length of the sound that was timed; None where none was."""
+    query_ms: float | None = None
+    """Of one query, in a batch where that is quicker."""
+    gradient_ms: float | None = None
+    """Of one gradient of what a white-box attack climbs on; None where there is none."""
 
     @property
     def failures(self) -> tuple[Finding, ...]:
@@ -40,7 +49,16 @@ class Report:
         return tuple(each for each in self.findings if each.level == "failure")
 
 
-def check_victim(victim: Victim, clips: Sequence[np.ndarray[Any, Any]] = (), *, seed: int = 0) -> Report:
+def check_victim(
+    victim: Victim,
+    clips: Sequence[np.ndarray[Any, Any]] = (),
+    *,
+    seed: int = 0,
+    names: Sequence[str] = (),
+    queries: int | None = None,
+    paid: Callable[[], int] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Report:
     """Ask a victim everything that an attack relies on. It never raises: a victim that does is a finding.
 
     Args:
@@ -48,16 +66,41 @@ def check_victim(victim: Victim, clips: Sequence[np.ndarray[Any, Any]] = (), *, 
         clips: waves as the victim would hear them, each (T,), at its rate. Made sounds are asked too, as long as the
             first clip, or as `victim.probe_seconds` or a second.
         seed: of the made sounds and of the directions in which slopes are compared.
+        names: of the clips.
+        queries: most sounds to ask about, 2 or more, for a victim whose answers cost: every one once, the first twice.
+        paid: gives how many the victim has counted, which is more where it keeps no answers; `queries` bounds that.
+        progress: called with what is looked at, and how many things were and are to be.
 
     Returns:
         Findings by the names of `CHECKS`; "protocol" alone if the victim lacks what every victim has.
+
+    Raises:
+        InputError: fewer queries than 2.
     """
+    if queries is not None and queries < FEWEST:
+        raise InputError(f"{queries} queries: {FEWEST} or more were expected, for a sound is asked about twice")
     name = _try(lambda: str(victim.name), "?")
     found = [_guarded("protocol", lambda: _protocol(victim))]
-    if found[0].level != "failure":
-        session = Session(victim, clips, seed)
-        found += [_guarded(key, lambda check=check: check(session)) for key, check in CHECKS.items()]  # type: ignore[misc]
-    return Report(name, tuple(found))
+    if found[0].level == "failure":
+        return Report(name, tuple(found))
+    tell = None if progress is None else lambda done, total: progress("answers", done, total)
+    session = Session(victim, clips, seed, names=names, queries=queries, paid=paid, tell=tell)
+    timing = Timing(session)
+    for done, (key, check) in enumerate(CHECKS.items()):
+        if progress is not None and done:
+            progress(key, done, len(CHECKS))
+        found.append(_guarded(key, lambda check=check: check(session)))  # type: ignore[misc]
+    found.append(_guarded("speed", timing.says))
+    probable = any(getattr(answer, "chances", None) is not None for answer in session.heard.values())
+    return Report(name, tuple(found), session.asked, probable, timing.seconds, timing.query_ms, timing.gradient_ms)
+
+
+def questions(victim: Victim, clips: int, queries: int | None = None) -> int:
+    """Say how many sounds a check asks a victim about at the most, where it is given so many clips."""
+    sounds = clips + len(Session(victim, (), 0).made)
+    if queries is not None:
+        return min(queries, sounds + 1)
+    return 4 * sounds + TIMES
 
 
 def _guarded(name: str, check: Callable[[], tuple[Level, str]]) -> Finding:
@@ -114,32 +157,9 @@ def _access(session: Session) -> tuple[Level, str]:
     return "ok", f"it gives {what} and has no twin: black box only"
 
 
-def _speed(session: Session) -> tuple[Level, str]:
-    wave = next(iter(session.sounds.values()))
-    query = _milliseconds(lambda: session.victim.decide(wave))
-    says = f"{query:.3g} ms a query of {wave.shape[1] / session.victim.sample_rate:.3g} s of sound"
-    searched = session.searched
-    if searched is None:
-        return "ok", says
-
-    def climb() -> None:
-        point = wave.clone().requires_grad_()
-        torch.autograd.grad(searched.scores(point).square().sum(), point)
-
-    return "ok", f"{says}, {_milliseconds(climb):.3g} ms a gradient"
-
-
-def _milliseconds(ask: Callable[[], object]) -> float:
-    took = []
-    for _ in range(3):
-        began = time.perf_counter()
-        ask()
-        took.append(1000 * (time.perf_counter() - began))
-    return median(took)
-
-
 CHECKS: dict[str, Callable[[Session], tuple[Level, str]]] = {
     "access": _access,
+    "answers": answers.meanings,
     "shapes": answers.shapes,
     "finite": answers.finite,
     "determinism": answers.determinism,
@@ -150,6 +170,5 @@ CHECKS: dict[str, Callable[[Session], tuple[Level, str]]] = {
     "gradient": slopes.gradient,
     "stand-ins": slopes.stand_ins,
     "flat": slopes.flat,
-    "speed": _speed,
 }
-"""From the name of a finding to the check that makes it."""
+"""From the name of a finding to the check that makes it; "speed" comes after them."""
