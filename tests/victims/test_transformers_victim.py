@@ -24,7 +24,7 @@ from subterfuge.errors import CardError, MissingExtra, VictimError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import load_victim
 from subterfuge.victims._check_gradient import slopes_at
-from subterfuge.victims._hf_front import front_of
+from subterfuge.victims._hf_front import Found, front_of
 
 ROUNDING = {"rtol": 1e-5, "atol": 2e-5}
 COARSE = {"rtol": 1e-3, "atol": 1e-4}
@@ -193,6 +193,23 @@ def test_an_extractor_that_nobody_re_expressed_is_named() -> None:
     assert str(found.why).startswith("its extractor, ClapFeatureExtractor, has no differentiable re-expression")
 
 
+def test_a_front_end_that_hears_otherwise_is_no_twin_and_one_that_is_a_little_off_is_told(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def off(by: float) -> Any:
+        monkeypatch.setattr(
+            "subterfuge.victims.transformers.front_of",
+            lambda extractor: Found(lambda wave: {"input_values": (1 + by) * wave}),
+        )
+        return load_victim(folders["wavlm"] / "card.toml")
+
+    assert off(0.0).warnings == ()
+    assert off(1e-3).twin is not None
+    assert "twin and truth differ by 0.00057 of the spread of what is heard" in off(1e-3).warnings[-1]
+    assert off(0.1).twin is None
+    assert off(0.1).no_twin == "its extractor and the re-expression of it differ by 0.057 of their spread"
+
+
 def test_half_precision_weights_answer_as_they_are_and_the_twin_says_how_far_it_is(
     copied: Callable[[str], Path],
 ) -> None:
@@ -238,7 +255,7 @@ def test_a_clip_that_is_too_short_for_the_model_is_the_victims_error(victims: di
 
 
 def change(path: Path, **keys: Any) -> None:
-    told = json.loads(path.read_text())
+    told = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps(told | keys))
 
 
@@ -301,10 +318,39 @@ def test_code_that_a_model_brings_is_never_run(copied: Callable[[str], Path]) ->
     assert not ran.exists()
 
 
-def test_attention_that_would_be_fetched_is_refused(copied: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize(
+    ("name", "keys", "says"),
+    [
+        ("config.json", {"attn_implementation": "someone/kernel"}, "which may be fetched and run"),
+        ("config.json", {"transformers_weights": "other.safetensors"}, "names weights of its own"),
+        ("adapter_config.json", {"base_model_name_or_path": "someone/else"}, "holds an adapter (PEFT)"),
+    ],
+)
+def test_what_would_be_fetched_from_elsewhere_is_refused(
+    copied: Callable[[str], Path], name: str, keys: dict[str, str], says: str
+) -> None:
     folder = copied("wav2vec2")
-    change(folder / "model" / "config.json", attn_implementation="someone/kernel")
-    assert "attn_implementation = 'someone/kernel', which may be fetched and run" in refusal(folder)
+    change(folder / "model" / name, **keys)
+    assert says in refusal(folder)
+
+
+def test_weights_in_several_files_are_read_if_all_are_safetensors(copied: Callable[[str], Path]) -> None:
+    folder = copied("hubert")
+    whole = load_victim(folder / "card.toml").scores(waves())
+    place = folder / "model"
+    names = sorted(load_file(place / "model.safetensors"))
+    weights, parts = load_file(place / "model.safetensors"), {}
+    for part, some in enumerate((names[::2], names[1::2]), 1):
+        file = f"model-{part:05d}-of-00002.safetensors"
+        save_file({name: weights[name] for name in some}, place / file, {"format": "pt"})
+        parts |= dict.fromkeys(some, file)
+    (place / "model.safetensors").unlink()
+    change(place / "model.safetensors.index.json", metadata={}, weight_map=parts)
+    assert torch.equal(load_victim(folder / "card.toml").scores(waves()), whole)
+    for wrong in ("pytorch_model.bin", "../model-1.safetensors", "model-00003-of-00002.safetensors"):
+        (place / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch run'\ntR.")
+        change(place / "model.safetensors.index.json", weight_map=parts | {names[0]: wrong})
+        assert f"names {wrong}, which is none of its model-*.safetensors" in refusal(folder)
 
 
 def test_weights_without_a_classifier_are_refused(copied: Callable[[str], Path]) -> None:
