@@ -1,4 +1,4 @@
-"""A torch module as a victim: a factory function and its weights. It is its own twin.
+"""A torch module as a victim: a factory function and its weights, or a saved program. It is its own twin.
 
 ::
 
@@ -7,11 +7,22 @@
     module = "mynet.py:build"        # a factory, in a file beside the card or "package.module:factory"
     arguments = { width = 16 }       # what the factory is called with
     weights = "mynet.safetensors"
-    output = "logits"                # or log-probabilities, probabilities, decision values
-    input = "NT"                     # waves (N, T), or "N1T" for (N, 1, T)
+    program = "mynet.pt2"            # instead of these three: what torch.export.save or torch.jit.save wrote
+    output = "logits"                # or log-probabilities, probabilities, decision values, tag logits, ...
+    input = "NT"                     # waves (N, T), or "N1T" for (N, 1, T), or "T" for one wave (T,) at a time
     probe_seconds = 1.0              # length of the noise that is asked first; for modules that take one length only
 
-Loading such a card runs the code that it names.
+Loading a card with a `module` runs the code that it names. Loading one with a `program` runs no Python of the file's:
+
+- A program of torch.export is a list of operators, which is read and called here (`_torch_graph`); none of them
+  reaches files, and nothing can loop. `torch.export.load`, which unpickles and evaluates what the file says, is not
+  used.
+- A TorchScript archive brings code, which torch's own interpreter runs, as it is loaded and as it is asked. It calls
+  no Python, and operators that reach files, processes or the network are refused by name; but it can compute for ever
+  and fill the memory, and the interpreter was not written to hold an enemy: torch itself advises against such files.
+
+Both can ask for more memory than there is, and both reach torch's kernels, in which faults may lie. Whoever does not
+trust a file at all asks it in a container. Pickles, also those inside of these files, are never run by Python.
 """
 
 from __future__ import annotations
@@ -33,19 +44,43 @@ from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._code import find_function, told
 from subterfuge.victims._device import device_of
+from subterfuge.victims._torch_export import Size
+from subterfuge.victims._torch_program import ONE_BY_ONE, load_program
 from subterfuge.victims._weights import load_weights
 from subterfuge.victims.card import Card, check_labels, fingerprint_of
 
 KEYS = {
     "labels!": list,
-    "module!": str,
+    "module": str,
     "arguments": dict,
     "weights": str,
+    "program": str,
     "output": str,
     "input": str,
     "probe_seconds": float,
 }
-INPUTS = ("NT", "N1T")
+INPUTS = ("NT", "N1T", "T")
+TOGETHER = 32
+"""Waves that are worth asking at once, where as many as one likes are taken."""
+
+EXAMPLE = """\
+schema = 1
+kind = "torch"
+name = "my-network"                # as reports call it; the file's name without it
+sample_rate = 16000                # Hz at which the model hears; sounds are resampled to it
+labels = ["cel", "cla", "flu"]     # in the order of the model's outputs
+module = "mynet.py:build"          # a function that gives a torch.nn.Module; loading the card will RUN this code
+arguments = { width = 16 }         # what that function is called with
+weights = "mynet.safetensors"      # by safetensors.torch.save_model(module, "mynet.safetensors")
+program = "mynet.pt2"              # instead of module, arguments and weights (keep this line, or those three): what
+                                   # torch.export.save or torch.jit.save wrote. No Python of the file is run; of
+                                   # torch.jit.save, torch will RUN its TorchScript, which reaches no files but can
+                                   # compute for ever and fill the memory
+output = "logits"                  # what the numbers are: logits, log-probabilities, probabilities, decision values,
+                                   # tag logits, tag probabilities
+input = "NT"                       # waves (N, T); "N1T" is (N, 1, T), "T" one wave (T,) at a time
+probe_seconds = 1.0                # length of the noise that is asked first, where the model takes one length only
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +102,10 @@ class TorchVictim:
     gives: Gives = Gives.GRADIENTS
     probe_seconds: float = 1.0
     """A length of sound that it takes."""
+    rows: int | None = None
+    """The most waves that it takes at once, or None for any number."""
+    length: Size | None = None
+    """What lengths it takes, in samples, where that is known."""
     twin: Victim | None = None
     warnings: tuple[str, ...] = ()
     card: Path | None = None
@@ -93,7 +132,8 @@ class TorchVictim:
             sample_rate: Hz.
             name: as reports call it.
             output: what the K numbers are: "logits", "log-probabilities", "probabilities" or "decision values".
-            input: "NT", or "N1T" where the module wants waves (N, 1, T).
+            input: "NT", "N1T" where the module wants waves (N, 1, T), or "T" where it takes one wave (T,) and gives
+                (K,).
             device: "cpu" or "cuda".
             probe_seconds: length of the noise that the module is asked first.
 
@@ -110,7 +150,8 @@ class TorchVictim:
         module = copy.deepcopy(module)
         print_of = _fingerprint(module, source, labels, sample_rate, output, input)
         victim = cls(name, tuple(labels), sample_rate, module, output, input, device_of(device), print_of)
-        settled = replace(victim, probe_seconds=probe_seconds)._settled()
+        victim = replace(victim, probe_seconds=probe_seconds, rows=1 if input == "T" else None)
+        settled = victim._settled()
         if isinstance(settled, str):
             raise InputError(f"{name}: {settled}")
         return settled
@@ -142,24 +183,48 @@ class TorchVictim:
         """Give the same victim computing in float64, for comparing its gradients with finite differences."""
         return replace(self, module=copy.deepcopy(self.module).double(), dtype=torch.float64)
 
+    @property
+    def at_once(self) -> int:
+        """How many clips are worth asking at once."""
+        return TOGETHER if self.rows is None else min(self.rows, TOGETHER)
+
     def _ask(self, wave: Tensor) -> Tensor:
+        if self.length is not None and not self.length.takes(wave.shape[-1]):
+            raise VictimError(
+                f"the victim {self.name} takes waves of {self.length} samples at {self.sample_rate} Hz, and one of "
+                f'{wave.shape[-1]} came; a card of kind "windowed" around it asks about any sound, window by window'
+            )
         heard = wave.to(self.device, self.dtype)
+        parts = torch.split(heard, self.rows or max(1, len(heard)))
         try:
             with redirect_stdout(sys.stderr):  # standard output is the caller's
-                raw = self.module(heard[:, None] if self.input == "N1T" else heard)
+                raw = [self._called(part) for part in parts]
         except Exception as reason:
             raise VictimError(
                 f"the victim {self.name} died on {len(wave)} waves of {wave.shape[-1]} samples: {told(reason)}"
             ) from reason
-        if not isinstance(raw, Tensor):
+        odd = next((one for one in raw if not isinstance(one, Tensor)), None)
+        if odd is not None:
             raise VictimError(
-                f"the victim {self.name} answered a {type(raw).__name__}; a tensor (N, {len(self.labels)}) was expected"
+                f"the victim {self.name} answered a {type(odd).__name__}; a tensor (N, {len(self.labels)}) was expected"
             )
-        return checked(raw, len(wave), self.labels, self.name).to(wave.device)
+        if len(raw) == 1:
+            return checked(raw[0], len(wave), self.labels, self.name).to(wave.device)
+        each = [checked(one, len(part), self.labels, self.name) for one, part in zip(raw, parts, strict=True)]
+        return torch.cat(each).to(wave.device)
+
+    def _called(self, part: Tensor) -> Any:
+        """Call the module; with one wave as it wants it, or with several."""
+        if self.input != "T":
+            return self.module(part[:, None] if self.input == "N1T" else part)
+        answer = self.module(part[0])
+        return answer[None] if isinstance(answer, Tensor) else answer
 
     def _settled(self) -> TorchVictim | str:
         """Put the module into place and ask it once; give a sentence if its answer is not one."""
-        self.module.to(self.device).eval().requires_grad_(False)
+        self.module.to(self.device).eval()
+        for weights in self.module.parameters():
+            weights.requires_grad_(False)
         wave = noise(self.sample_rate, self.probe_seconds).requires_grad_()
         try:
             scores = self.scores(wave)
@@ -170,35 +235,76 @@ class TorchVictim:
             )
         with torch.no_grad():
             fault = fault_of(self._ask(wave.detach()), self.output)
-        if fault or scores.requires_grad:
-            return fault or self
+        if fault:
+            return fault
         words = "its answers are cut off from its input (is it under no_grad?), so there are no gradients"
+        if scores.requires_grad:
+            try:
+                torch.autograd.grad(scores.sum(), wave)
+                return self
+            except RuntimeError as reason:
+                words = f"it has no gradients: {told(reason)}"
         return replace(self, gives=Gives.SCORES, warnings=(*self.warnings, words))
 
 
 def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> TorchVictim:
-    """Load the module of a card of kind ``torch``. It runs the code that the card names.
+    """Load the module of a card of kind ``torch``. Where it names a factory, this runs its code.
 
     The factory is called with a random state of its own, so a module without weights is the same each time.
 
     Args:
         card: the card.
-        trust_pickle: has no meaning here; weights are safetensors.
+        trust_pickle: has no meaning here; weights are safetensors, and no pickle in a program is run.
         device: "cpu" or "cuda".
 
     Raises:
-        CardError: no such code or weights, weights that do not fit, or a module that does not answer noise with one
-            finite number a label.
+        CardError: no such code, weights or program, weights that do not fit, or a module that does not answer noise
+            with one finite number a label.
         InputError: the device is not there.
     """
     output, input = card.get("output", "logits"), card.get("input", "NT")
-    fault = _word_fault("output", output, KINDS) or _word_fault("input", input, INPUTS)
+    fault = _word_fault("output", output, KINDS) or _word_fault("input", input, INPUTS) or _source_fault(card)
     seconds = float(card.get("probe_seconds", 1.0))
     if not 0 < seconds <= 60:
         fault = f"probe_seconds = {seconds:g}; a length above 0 and up to 60 s was expected"
     if fault:
         raise card.fail(fault)
-    where = device_of(device)
+    where, labels = device_of(device), card.labels or ()
+    rows = 1 if input == "T" else None
+    if card.get("program") is None:
+        module, source = _built(card)
+        print_of = _fingerprint(module, source, labels, card.sample_rate, output, input)
+        victim = TorchVictim(card.name, labels, card.sample_rate, module, output, input, where, print_of)
+        victim = replace(victim, probe_seconds=seconds, rows=rows)
+    else:
+        program = load_program(card, where, input)
+        print_of = fingerprint_of("torch program", program.sha256, *labels, str(card.sample_rate), output, input)
+        victim = TorchVictim(card.name, labels, card.sample_rate, program.module, output, input, where, print_of)
+        rows = rows if program.rows is None else program.rows
+        seconds, notes = program.probe_seconds, program.warnings
+        victim = replace(victim, probe_seconds=seconds, rows=rows, length=program.length, warnings=notes)
+    settled = victim._settled()
+    if isinstance(settled, str):
+        raise card.fail(settled)
+    return settled if card.get("program") is None or settled.rows else _one_by_one(settled)
+
+
+def _source_fault(card: Card) -> str | None:
+    """Say what is wrong with the keys that tell where the module comes from."""
+    factory = [key for key in ("arguments", "weights") if card.get(key)]
+    if (card.get("module") is None) == (card.get("program") is None):
+        has = "neither module nor program" if card.get("module") is None else "both module and program"
+        return (
+            f'has {has}; exactly one was expected: module = "FILE.py:FACTORY", or program = "FILE", which '
+            "torch.export.save or torch.jit.save wrote"
+        )
+    if card.get("program") is not None and factory:
+        return f"{' and '.join(factory)} belong to a module, and the card names a program, which holds all of its own"
+    return None
+
+
+def _built(card: Card) -> tuple[nn.Module, str]:
+    """Call the factory that a card names; give its module, with its weights, and what tells the code."""
     if card.get("weights"):
         card.file("weights")
     found = find_function(card, "module")
@@ -216,15 +322,21 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Torc
         )
     if card.get("weights"):
         load_weights(card, module)
-    labels = card.labels or ()
     code = fingerprint_of(*(part for source in found.sources for part in source))
-    extra = json.dumps([card.get("module"), arguments], sort_keys=True, default=str)
-    print_of = _fingerprint(module, code + extra, labels, card.sample_rate, output, input)
-    victim = TorchVictim(card.name, labels, card.sample_rate, module, output, input, where, print_of)
-    settled = replace(victim, probe_seconds=seconds)._settled()
-    if isinstance(settled, str):
-        raise card.fail(settled)
-    return settled
+    return module, code + json.dumps([card.get("module"), arguments], sort_keys=True, default=str)
+
+
+def _one_by_one(victim: TorchVictim) -> TorchVictim:
+    """Ask a program about two waves at once; where it does not answer as it does to each, let it have one at a time."""
+    two = noise(victim.sample_rate, victim.probe_seconds, rows=2)
+    with torch.no_grad():
+        alone = torch.cat([victim._ask(wave[None]) for wave in two])
+        try:
+            if torch.allclose(victim._ask(two), alone, rtol=1e-3, atol=1e-3 * float(alone.abs().max())):
+                return victim
+        except VictimError:
+            pass
+    return replace(victim, rows=1, warnings=(*victim.warnings, ONE_BY_ONE))
 
 
 def _word_fault(key: str, value: str, known: Any) -> str | None:
