@@ -87,6 +87,15 @@ LOADERS: dict[str, Loader] = {
     "resemblyzer": Loader(
         "subterfuge.victims.resemblyzer", "Resemblyzer of its wheel: whose voice is it, of those enrolled?", False
     ),
+    "onnx": Loader(
+        "subterfuge.victims.onnx",
+        "an ONNX model that takes waves: onnxruntime answers, a twin of its graph gives gradients",
+        False,
+    ),
+    "http": Loader("subterfuge.victims.http", "a server that is sent sounds over HTTP: scores, or only a label", False),
+    "command": Loader(
+        "subterfuge.victims.command", "a program that is given a WAV file, and prints JSON; it is run", True
+    ),
     "through": Loader(
         "subterfuge.victims.through", "another card's victim, behind transforms such as mp3=128", False, True
     ),
