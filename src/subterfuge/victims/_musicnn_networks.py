@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, linear, max_pool2d, pad
+from torch.nn.functional import conv1d, conv2d, linear, max_pool2d, pad
 
 EPSILON = 1e-3
 """What batch normalisation adds to the variance."""
@@ -92,7 +92,12 @@ class Filters(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn (N, in, time, pitch) into (N, out, time, pitch)."""
-        heard = conv2d(pad(x, self.margins), self.kernel, self.bias, self.stride)
+        padded = pad(x, self.margins)
+        if self.kernel.shape[1] == self.kernel.shape[3] == 1:  # each pitch by itself: ten times as quick backward
+            rows = conv1d(padded.mT.flatten(0, 2)[:, None], self.kernel[..., 0], self.bias)  # (N pitches, out, time)
+            heard = rows.unflatten(0, (len(x), -1)).permute(0, 2, 3, 1)
+        else:
+            heard = conv2d(padded, self.kernel, self.bias, self.stride)
         if self.pool is not None:
             heard = max_pool2d(heard, self.pool, self.hop)
         normed: Tensor = self.norm((self.sign * heard).relu())

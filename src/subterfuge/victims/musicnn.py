@@ -29,6 +29,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import torch
@@ -36,14 +37,13 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 from torch.utils.checkpoint import checkpoint
 
-from subterfuge.errors import VictimError, nearest
+from subterfuge.errors import MissingExtra, VictimError, nearest
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import _musicnn_spectra as spectra
 from subterfuge.victims._answers import checked, noise
 from subterfuge.victims._device import device_of
 from subterfuge.victims._musicnn_checkpoint import Damaged, read_tensors
 from subterfuge.victims._musicnn_networks import FRAMES, NETWORKS, TAGS
-from subterfuge.victims._speech_wheel import wheel_file
 from subterfuge.victims.card import Card, check_labels, fingerprint_of
 
 __all__ = ["EXAMPLE", "KEYS", "MusicnnVictim", "load"]
@@ -134,7 +134,7 @@ class MusicnnVictim:
         parts = []
         for first in range(0, windows, MOST_WINDOWS):
             count = min(MOST_WINDOWS, windows - first)
-            turns = torch.tensor_split(wave, range(MOST_WINDOWS // count, len(wave), MOST_WINDOWS // count))
+            turns = torch.split(wave, MOST_WINDOWS // count)
             heard = [checkpoint(self._heard, rows, first, count, use_reentrant=False) for rows in turns]
             parts.append(torch.cat(heard))
         return torch.cat(parts, dim=1)
@@ -151,8 +151,9 @@ class MusicnnVictim:
                 "the package's float16 overflows, and every tag is NaN. Make the sound quieter, by "
                 f"{max(0.1, math.ceil(10 * over_db) / 10):.1f} dB or more, or say float16 = false on the card"
             )
-        logits: Tensor = self.network(logs.flatten(0, 1))
-        return logits.reshape(len(wave), count, -1)
+        together = MOST_WINDOWS if self.device.type != "cpu" else 1  # one at a time stays in the processor's cache
+        parts = [self.network(some) for some in torch.split(logs.flatten(0, 1), together)]
+        return torch.cat(parts).reshape(len(wave), count, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,14 +213,21 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Musi
 
 def _file(card: Card, inside: str) -> Path:
     """Give the path of one of the package's files: in the folder that the card names, or else where it is installed."""
-    if "folder" not in card.values:
-        return wheel_file("musicnn", WHEEL, inside)
-    path = card.folder / str(card.get("folder")) / inside
+    if "folder" in card.values:
+        path = card.folder / str(card.get("folder")) / inside
+        if not path.is_file():
+            raise card.fail(
+                f'folder = "{card.get("folder")}", but there is no file {path}; the folder musicnn of the unpacked '
+                f"wheel {WHEEL} was expected"
+            )
+        return path
+    way = f"Install it: pip install --no-deps {WHEEL}"
+    try:  # not by find_spec, which a script of that name in the current folder would answer
+        path = Path(str(distribution("musicnn").locate_file(f"musicnn/{inside}")))
+    except PackageNotFoundError:
+        raise MissingExtra(f"the taggers are in the package musicnn, which is not installed. {way}") from None
     if not path.is_file():
-        raise card.fail(
-            f'folder = "{card.get("folder")}", but there is no file {path}; the folder musicnn of the unpacked wheel '
-            f"{WHEEL} was expected"
-        )
+        raise MissingExtra(f"the installed musicnn has no file {path}. {way}")
     return path
 
 
