@@ -48,6 +48,7 @@ from subterfuge.cli.survive import survive as survive_command
 from subterfuge.cli.survive import transforms as transforms_command
 from subterfuge.cli.synthesise import synthesise as synthesise_command
 from subterfuge.cli.train import train as train_command
+from subterfuge.cli.transfer import transfer as transfer_command
 from subterfuge.cli.universal import universal as universal_command
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError, SubterfugeError
@@ -276,6 +277,7 @@ cli.add_command(control_command)
 cli.add_command(survive_command)
 cli.add_command(harden_command)
 cli.add_command(matrix_command)
+cli.add_command(transfer_command)
 cli.add_command(synthesise_command)
 cli.add_command(universal_command)
 cli.add_command(train_command)
