@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
+from numpy.typing import NDArray
+from tests.victims.http_faults import Server
 
 from subterfuge.training.demo_data import embedded_card
 from subterfuge.victim import Gives, Kind, Victim
@@ -80,6 +84,21 @@ def command_card(folder: Path) -> Path:
     return write(folder, "command", f'command = {command}\noutput = "probabilities"\n')
 
 
+@cache
+def http_server() -> Server:
+    """Start a server of loudness, once: its port is on the card, and so in the fingerprint."""
+
+    def answer(wave: NDArray[np.float32]) -> dict[str, list[float]]:
+        e = np.exp(np.array([wave.std(), np.abs(wave).max(), 0.1 * (np.diff(np.sign(wave)) != 0).mean()]))
+        return {"probabilities": (e / e.sum()).tolist()}
+
+    return Server(answer)
+
+
+def http_card(folder: Path) -> Path:
+    return write(folder, "http", f'url = "{http_server().url}"\n')
+
+
 def write(folder: Path, kind: str, rest: str) -> Path:
     common = f'schema = 1\nkind = "{kind}"\nsample_rate = 8000\nlabels = ["a", "b", "c"]\n'
     (folder / "card.toml").write_text(common + rest)
@@ -119,6 +138,13 @@ def transformers_card(folder: Path) -> Path:
     return write_card(folder)
 
 
+def onnx_card(folder: Path) -> Path:
+    from tests.victims.onnx_models import save, waveform_net
+
+    save(waveform_net(), folder / "net.onnx")
+    return write(folder, "onnx", 'model = "net.onnx"\n')
+
+
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "sklearn": sklearn_card,
     "torch": torch_card,
@@ -128,6 +154,8 @@ EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "silero-vad": silero_card,
     "resemblyzer": resemblyzer_card,
     "command": command_card,
+    "onnx": onnx_card,
+    "http": http_card,
     "through": through_card,
     "smoothed": smoothed_card,
     "ensemble": ensemble_card,

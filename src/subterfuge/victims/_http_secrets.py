@@ -1,0 +1,204 @@
+"""What must not be seen: values of environment variables, keys and passwords; and how a text is shown without them."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+
+from subterfuge.victims.card import Card
+
+HIDDEN = "[hidden]"
+HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+"""Headers, in small letters, whose values are no secret where they stand on the card itself."""
+LOOKS_SECRET = re.compile(r"auth|key|token|secret|pass|pwd|cookie|cred|sig|session", re.IGNORECASE)
+"""Names whose values are taken for secrets."""
+SHORT = 4
+"""A secret of fewer characters stands in too many words to be cut out of them."""
+BEGIN = 8
+"""As many characters of a longer secret tell it: servers echo keys shortened."""
+MOST_SHOWN = 200
+"""Characters that are shown of what a server said."""
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Words that no message may show, in whatever way they are written."""
+
+    words: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def hide(self, text: str) -> str:
+        """Give a text in which every secret, and every beginning of a long one, stands as `HIDDEN`."""
+        for word in sorted(self.words, key=len, reverse=True):
+            for written in _ways(word) if len(word) >= SHORT else ():
+                text = re.sub(re.escape(written), HIDDEN, text, flags=re.IGNORECASE)
+                if len(written) > BEGIN:
+                    text = re.sub(re.escape(written[:BEGIN]) + r"[^\s\"'<>]*", HIDDEN, text, flags=re.IGNORECASE)
+        return text
+
+    def hidden(self, data: Any) -> Any:
+        """Give JSON in which every secret in a text, or in a key, is hidden."""
+        if isinstance(data, str):
+            return self.hide(data)
+        if isinstance(data, list):
+            return [self.hidden(each) for each in data]
+        return {self.hide(name): self.hidden(each) for name, each in data.items()} if isinstance(data, dict) else data
+
+    def told(self, said: str | bytes) -> str:
+        """Give the first `MOST_SHOWN` characters of what a server said, on one line, without tags and secrets."""
+        text = said if isinstance(said, str) else said.decode("utf-8", errors="replace")
+        short = [word for word in self.words if len(word) < SHORT]
+        if any(word in text for word in short):
+            return "(what it said is not shown, for it may hold a secret)"
+        text = self.hide(text)
+        text = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|$)", " ", text)
+        text = html.unescape(re.sub(r"<[^<>]*>", " ", text))
+        text = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+        text = self.hide(text)
+        return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + " ..."
+
+
+def filled(card: Card, where: str, text: str, secrets: set[str]) -> str:
+    """Put environment variables into a text of the card, and each of their values into `secrets`.
+
+    Raises:
+        CardError: there is no such variable, or ``${`` begins no name; values are not told.
+    """
+    if "${" in VARIABLE.sub("", text):
+        raise card.fail(f"{where} holds a ${{ that names no environment variable; ${{NAME}} was expected")
+
+    def value(found: re.Match[str]) -> str:
+        given = os.environ.get(found[1])
+        if not given:
+            what = "is empty" if given == "" else "is not set"
+            raise card.fail(f"{where} names the environment variable {found[1]}, which {what}; export {found[1]}=...")
+        if any(ord(each) < 32 or ord(each) == 127 for each in given):
+            raise card.fail(
+                f"{where}: the environment variable {found[1]} holds a line break or another control character; one "
+                "line of text was expected"
+            )
+        secrets.add(given)
+        return given
+
+    return VARIABLE.sub(value, text)
+
+
+def headers_of(card: Card, secrets: set[str]) -> dict[str, str]:
+    """Give the headers of a card, filled; every value but those of `HARMLESS` ones joins the secrets.
+
+    Raises:
+        CardError: a name or a value that no header can have, or one that belongs to the request itself.
+    """
+    headers: dict[str, str] = {}
+    for name, given in card.get("headers", {}).items():
+        where = f"headers.{name}"
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise card.fail(f"headers holds the name {name!r}; letters, digits and dashes were expected")
+        if name.lower() in ("content-length", "transfer-encoding", "connection", "accept-encoding"):
+            raise card.fail(f"{where} cannot be set, for it follows from what is sent; take it away")
+        if name.lower() == "content-type" and card.get("send") != "raw":
+            raise card.fail(f'{where} can be set where send = "raw" only; else it follows from what is sent')
+        if not isinstance(given, str):
+            raise card.fail(f"{where} is no text; write its value in quotes")
+        value = filled(card, where, given, secrets).strip(" ")
+        if any(ord(each) < 32 or ord(each) == 127 for each in value):
+            raise card.fail(f"{where} holds a line break or another control character; one line of text was expected")
+        if not value.isascii():
+            raise card.fail(f"{where} holds letters that no header can; plain ASCII was expected")
+        if name.lower() not in HARMLESS:
+            secrets.update(_parts(value))
+        headers[name] = value
+    return headers
+
+
+def fields_of(card: Card, secrets: set[str]) -> dict[str, Any]:
+    """Give the further fields of a card, filled.
+
+    Raises:
+        CardError: fields that a form, or JSON, cannot hold.
+    """
+    send = card.get("send", "multipart")
+    fields: dict[str, Any] = {}
+    if card.get("fields") and send == "raw":
+        raise card.fail('fields has no meaning where send = "raw", which is the sound alone; put them into the url')
+    for name, given in card.get("fields", {}).items():
+        if send == "multipart" and not isinstance(given, (str, int, float)):
+            raise card.fail(f"fields.{name} is a {type(given).__name__}; a form holds texts, numbers, true and false")
+        fields[name] = _filled_deep(card, f"fields.{name}", given, secrets)
+        if LOOKS_SECRET.search(name) and isinstance(fields[name], str):
+            secrets.update(_parts(fields[name]))
+    try:
+        json.dumps(fields, allow_nan=False)
+    except (TypeError, ValueError):
+        raise card.fail(
+            "fields holds a value that JSON cannot hold (a date, NaN); texts, numbers, true and false were expected"
+        ) from None
+    if send == "multipart":
+        return {name: _form_text(value) for name, value in fields.items()}
+    return fields
+
+
+def secrets_of_url(url: str) -> set[str]:
+    """Give what of an address must not be seen: user and password, and the values of keys in its query."""
+    parts = urlsplit(url)
+    found: set[str] = set()
+    if "@" in parts.netloc:
+        who = unquote(parts.netloc.rpartition("@")[0])
+        found |= {who, who.partition(":")[2] or who}
+    found |= {value for name, value in parse_qsl(parts.query) if LOOKS_SECRET.search(name)}
+    return found
+
+
+def shown_url(template: str) -> str:
+    """Give an address as messages show it: as the card has it, without user, password, query and fragment.
+
+    >>> shown_url("https://me:pass@host:8000/${PLACE}/score?key=${KEY}#top")
+    'https://host:8000/${PLACE}/score'
+    """
+    return re.sub(r"//[^/?#]*@", "//", template).partition("?")[0].partition("#")[0]
+
+
+def _filled_deep(card: Card, where: str, given: Any, secrets: set[str]) -> Any:
+    if isinstance(given, str):
+        return filled(card, where, given, secrets)
+    if isinstance(given, list):
+        return [_filled_deep(card, where, each, secrets) for each in given]
+    if isinstance(given, dict):
+        return {name: _filled_deep(card, f"{where}.{name}", each, secrets) for name, each in given.items()}
+    return given
+
+
+def _form_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _parts(value: str) -> Iterable[str]:
+    """Give a header's value, and what is secret in it where a scheme stands before: ``Bearer abc``, ``Basic b64``."""
+    scheme, _, rest = value.partition(" ")
+    yield value
+    if rest:
+        yield rest.strip()
+    if scheme.lower() == "basic":
+        try:
+            who = base64.b64decode(rest, validate=True).decode()
+        except ValueError:
+            return
+        yield who
+        yield who.partition(":")[2] or who
+
+
+def _ways(word: str) -> list[str]:
+    """Give the ways in which a word may be written: as it is, in addresses, JSON, HTML, Python and base64."""
+    ways = {word, quote(word), quote(word, safe=""), quote_plus(word), html.escape(word), repr(word)[1:-1]}
+    ways |= {json.dumps(word)[1:-1], json.dumps(word, ensure_ascii=False)[1:-1]}
+    ways |= {way.replace("/", "\\/") for way in ways}
+    ways |= {repr(way)[1:-1] for way in ways}
+    ways.add(base64.b64encode(word.encode()).decode())
+    return sorted(ways, key=len, reverse=True)

@@ -1,0 +1,224 @@
+"""One request and its answer: bounded in time and in size, sent where the card says and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import re
+import ssl
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from subterfuge.errors import MissingExtra
+
+MOST_BYTES = 4 * 2**20
+"""Largest answer, unpacked."""
+CONNECT_SECONDS = 10.0
+"""Longest wait for a connection, where the whole may take longer."""
+CHUNK = 2**16
+T = TypeVar("T")
+
+
+class Broken(Exception):
+    """No whole answer came; `again` says whether another try may help."""
+
+    def __init__(self, says: str, *, again: bool = True) -> None:
+        super().__init__(says)
+        self.again = again
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Wire:
+    """A line to one server, whose connections are kept open.
+
+    TLS certificates are checked (REQUESTS_CA_BUNDLE names another bundle), redirects are not followed, ``.netrc`` is
+    not read, cookies are not kept. Proxies are those of the environment, but not for this machine itself.
+
+    Args:
+        url: where to post.
+        headers: of every request.
+        seconds: for the whole exchange, from the connection to the last byte.
+        connections: that are kept open at most.
+
+    Raises:
+        MissingExtra: requests is not installed.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str], seconds: float, connections: int) -> None:
+        try:
+            import requests
+        except ImportError:
+            raise MissingExtra("victims over HTTP need requests: pip install 'sonic-subterfuge[http]'") from None
+        self._url, self._seconds = url, seconds
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.proxies = {} if is_here(url) else dict(requests.utils.get_environ_proxies(url))
+        self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+        self._session.headers.update({"Accept": "application/json", "User-Agent": "sonic-subterfuge", **headers})
+        self._session.headers["Accept-Encoding"] = "identity"
+        logging.getLogger("urllib3.connectionpool").addFilter(_without_address)
+
+    def post(self, request: Mapping[str, Any]) -> Reply:
+        """Send a request and give the whole answer, whatever its status.
+
+        Raises:
+            Broken: there was no connection, it broke, or the answer took too long or was too large.
+        """
+        late = threading.Event()
+        try:
+            return _within(self._seconds, lambda: self._exchange(request, late))
+        except TimeoutError:
+            late.set()
+            raise Broken(f"no whole answer within {self._seconds:g} s") from None
+
+    def _exchange(self, request: Mapping[str, Any], late: threading.Event) -> Reply:
+        import requests
+
+        timeout = (min(CONNECT_SECONDS, self._seconds), self._seconds)
+        response = None
+        try:
+            response = self._session.post(self._url, **request, timeout=timeout, stream=True, allow_redirects=False)
+            self._session.cookies.clear()
+            body = _body(response.raw, late)
+        except requests.exceptions.SSLError as reason:
+            raise Broken(f"its TLS certificate or connection was refused ({_cause(reason)})", again=False) from None
+        except requests.exceptions.Timeout:
+            raise Broken(f"no answer within {self._seconds:g} s") from None
+        except ValueError as reason:  # what requests makes of an address or a header that cannot be
+            raise Broken(f"the request cannot be made ({type(reason).__name__})", again=False) from None
+        except OSError as reason:  # requests' own errors are such
+            raise Broken(_cause(reason)) from None
+        except _broken_bodies() as reason:
+            raise Broken(f"its answer broke off ({type(reason).__name__})") from None
+        finally:
+            if response is not None:
+                response.close()
+        return Reply(response.status_code, dict(response.headers.lower_items()), _unpacked(response.headers, body))
+
+
+def is_here(url: str) -> bool:
+    """Say whether an address is of this machine itself.
+
+    >>> is_here("http://localhost:8000/score"), is_here("http://[::1]/"), is_here("http://example.org/")
+    (True, True, False)
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """Do some work beside, and give what it gives or raises.
+
+    Raises:
+        TimeoutError: it takes longer; it is left to itself, for a read that hangs cannot be ended.
+    """
+    done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def go() -> None:
+        try:
+            done.put((work(), None))
+        except BaseException as reason:
+            done.put((None, reason))
+
+    threading.Thread(target=go, daemon=True).start()
+    try:
+        given, reason = done.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if reason is not None:
+        raise reason
+    return given  # type: ignore[return-value]
+
+
+def _body(raw: Any, late: threading.Event) -> bytes:
+    """Read the bytes of an answer as they come, at most `MOST_BYTES`."""
+    read = getattr(raw, "read1", raw.read)
+    whole = bytearray()
+    while part := read(CHUNK, decode_content=False):
+        whole += part
+        if len(whole) > MOST_BYTES:
+            raise Broken(f"an answer of more than {MOST_BYTES >> 20} MiB", again=False)
+        if late.is_set():
+            raise TimeoutError
+    return bytes(whole)
+
+
+def _unpacked(headers: Mapping[str, str], body: bytes) -> bytes:
+    """Unpack an answer that came packed although that was not asked for, at most `MOST_BYTES`."""
+    packed = headers.get("Content-Encoding", "identity").strip().lower()
+    if packed in ("", "identity"):
+        return body
+    if packed not in ("gzip", "deflate"):
+        raise Broken("an answer packed in a way that was not asked for (only gzip and deflate are read)", again=False)
+    unpack = zlib.decompressobj(wbits=47 if packed == "gzip" or body[:1] == b"\x78" else -15)
+    try:
+        whole = unpack.decompress(body, MOST_BYTES + 1)
+    except zlib.error:
+        raise Broken("a packed answer that cannot be unpacked") from None
+    if len(whole) > MOST_BYTES:
+        raise Broken(f"an answer of more than {MOST_BYTES >> 20} MiB", again=False)
+    if not unpack.eof:
+        raise Broken("a packed answer that broke off")
+    return whole
+
+
+def _broken_bodies() -> tuple[type[Exception], ...]:
+    from http.client import HTTPException
+
+    from urllib3.exceptions import HTTPError
+
+    return HTTPError, HTTPException
+
+
+def _cause(reason: BaseException) -> str:
+    """Say why there was no connection, in words that hold no address: the deepest cause that has any."""
+    words, seen = "the connection failed", set[int]()
+    cause: Any = reason
+    while isinstance(cause, BaseException) and id(cause) not in seen:
+        seen.add(id(cause))
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            words = cause.verify_message.lower()
+        elif isinstance(cause, ssl.SSLError) and cause.reason:
+            words = str(cause.reason).replace("_", " ").lower()
+        elif isinstance(cause, OSError) and cause.strerror:
+            words = cause.strerror.lower()
+        elif type(cause).__name__ in _CAUSES:
+            words = _CAUSES[type(cause).__name__]
+        inner = [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
+        cause = next((each for each in inner if isinstance(each, BaseException) and id(each) not in seen), None)
+    return words
+
+
+_CAUSES = {
+    "IncompleteRead": "its answer broke off",
+    "NameResolutionError": "its name is not known",
+    "ProxyError": "the proxy refused",
+    "RemoteDisconnected": "it closed the connection without an answer",
+    "BadStatusLine": "what it speaks is no HTTP",
+}
+
+
+def _without_address(record: logging.LogRecord) -> bool:
+    """Take the address out of what urllib3 logs of a request, for its query may hold a key."""
+    record.msg, record.args = re.sub(r'("[A-Z]+) .*? (HTTP/)', r"\1 [...] \2", record.getMessage()), ()
+    return True
