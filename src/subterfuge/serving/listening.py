@@ -23,10 +23,11 @@ AT_ONCE = 256
 class Droppable(H11Protocol):  # type: ignore[misc]
     """HTTP/1.1 that hands its connection to the app, so that a fault can close it."""
 
+    app_state: dict[str, Any]
+
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin."""
-        state: dict[str, Any] = self.app_state
-        self.app_state = {**state, "transport": transport}
+        self.app_state = {**self.app_state, "transport": transport}
         super().connection_made(transport)
 
 

@@ -1,0 +1,141 @@
+"""Run a program to its end, or end it: with all of its children, after a time, or when it says too much."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+MOST_BYTES = 16_000_000
+"""The most that a program may print."""
+TOLD = 300
+"""Characters of what it says on standard error that are told."""
+_LOOK_SECONDS = 0.1
+_PART = 1 << 16
+
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+class Unfinished(Exception):
+    """The program gave no answer; the text goes on after "the program of the victim NAME"."""
+
+
+class Ended(NamedTuple):
+    """What a program did."""
+
+    code: int
+    out: bytes
+    err: str
+    """The end of its standard error."""
+
+
+def run(words: Sequence[str], folder: Path, timeout_seconds: float, stop: threading.Event) -> Ended:
+    """Run a program in a folder, with no shell, no input, and a group of processes of its own.
+
+    However this ends, no process of the group is left, unless it made a group of its own. An interrupt that meets the
+    start of a program would leave it, so this is called in threads other than the main one.
+
+    Raises:
+        Unfinished: it could not be started, took too long, printed too much, or `stop` was set.
+    """
+    if stop.is_set():
+        raise Unfinished("was not begun")
+    pipe, end = subprocess.PIPE, time.monotonic() + timeout_seconds
+    try:
+        process = subprocess.Popen(
+            words, cwd=folder, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+    except (OSError, ValueError) as reason:
+        raise Unfinished(f"could not be started: {words[0]}: {getattr(reason, 'strerror', None) or reason}") from None
+    _running.add(process)
+    try:
+        with process:
+            try:
+                out, err = _read(process, end, timeout_seconds, stop)
+                _wait(process, end, timeout_seconds, stop)
+            finally:
+                kill(process)
+        return Ended(process.returncode, bytes(out), err)
+    finally:
+        _running.discard(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a program and its children, who may outlive it."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def how(code: int) -> str:
+    """Say in words how a program ended."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return f"was killed by {name}" + (" (often a lack of memory)" if name == "SIGKILL" else "")
+
+
+def said(err: str) -> str:
+    """Tell the end of what it said on standard error."""
+    text = " ".join(err.split())
+    return f"; it said: {'...' if len(text) > TOLD else ''}{text[-TOLD:]}" if text else "; it said nothing"
+
+
+def _read(
+    process: subprocess.Popen[bytes], end: float, timeout_seconds: float, stop: threading.Event
+) -> tuple[bytearray, str]:
+    """Read both streams until they end, or until the program has and nothing comes any more."""
+    out, err = bytearray(), bytearray()
+    with selectors.DefaultSelector() as ready:
+        for stream, held in ((process.stdout, out), (process.stderr, err)):
+            assert stream is not None, "both are pipes"
+            ready.register(stream, selectors.EVENT_READ, held)
+        while ready.get_map():
+            come = ready.select(_LOOK_SECONDS)
+            for key, _ in come:
+                part = os.read(key.fd, _PART)
+                key.data.extend(part)
+                if not part:
+                    ready.unregister(key.fileobj)
+            del err[: -20 * TOLD]
+            if len(out) > MOST_BYTES:
+                raise Unfinished(f"printed more than {MOST_BYTES / 1e6:g} MB, where an answer in JSON was expected")
+            _check(end, timeout_seconds, stop, err)
+            if not come and process.poll() is not None:
+                break  # a child that it left behind holds the streams
+    return out, err.decode(errors="replace")
+
+
+def _wait(process: subprocess.Popen[bytes], end: float, timeout_seconds: float, stop: threading.Event) -> None:
+    """Wait for the end of a program that has closed its streams."""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LOOK_SECONDS)
+            return
+        _check(end, timeout_seconds, stop, b"")
+
+
+def _check(end: float, timeout_seconds: float, stop: threading.Event, err: bytes | bytearray) -> None:
+    if stop.is_set():
+        raise Unfinished("was stopped")
+    if time.monotonic() > end:
+        raise Unfinished(
+            f"did not end within timeout_seconds = {timeout_seconds:g}, and was killed"
+            f"{said(err.decode(errors='replace'))}"
+        )
+
+
+@atexit.register
+def _end_all() -> None:
+    """End what is asked from threads that end with the process."""
+    for process in list(_running):
+        kill(process)
