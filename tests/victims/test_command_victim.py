@@ -352,12 +352,15 @@ def test_the_end_of_the_process_ends_what_its_threads_asked(tmp_path: Path) -> N
         "from pathlib import Path\n"
         f"spec = importlib.util.spec_from_file_location('it', {_command_run.__file__!r})\n"
         "it = importlib.util.module_from_spec(spec); spec.loader.exec_module(it)\n"
-        f"words = ['/bin/sh', '-c', {SLEEPS!r}], Path('.'), 50, threading.Event()\n"
-        "threading.Thread(target=it.run, args=words, daemon=True).start()\n"
+        "stop = threading.Event()\n"
+        f"job = lambda: it.run(['/bin/sh', '-c', {SLEEPS!r}], Path('.'), 50, stop)\n"
+        "threading.Thread(target=it.together, args=([job], 1, stop), daemon=True).start()\n"
         "pids = Path('pids')\n"
         "while not pids.exists() or len(pids.read_text().split()) < 2: time.sleep(0.01)\n"
     )
+    begun = time.monotonic()
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+    assert time.monotonic() - begun < 40, "it did not wait for them"
     assert gone(pids_in(tmp_path / "pids", 2))
 
 

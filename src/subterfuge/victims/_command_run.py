@@ -5,19 +5,21 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import queue
 import selectors
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 MOST_BYTES = 16_000_000
 """The most that a program may print."""
 TOLD = 300
 """Characters of what it says on standard error that are told."""
+Result = TypeVar("Result")
 _LOOK_SECONDS = 0.1
 _PART = 1 << 16
 
@@ -40,14 +42,11 @@ class Ended(NamedTuple):
 def run(words: Sequence[str], folder: Path, timeout_seconds: float, stop: threading.Event) -> Ended:
     """Run a program in a folder, with no shell, no input, and a group of processes of its own.
 
-    However this ends, no process of the group is left, unless it made a group of its own. An interrupt that meets the
-    start of a program would leave it, so this is called in threads other than the main one.
+    However this ends, no process of the group is left, unless it made a group of its own. See `together`.
 
     Raises:
         Unfinished: it could not be started, took too long, printed too much, or `stop` was set.
     """
-    if stop.is_set():
-        raise Unfinished("was not begun")
     pipe, end = subprocess.PIPE, time.monotonic() + timeout_seconds
     try:
         process = subprocess.Popen(
@@ -66,6 +65,45 @@ def run(words: Sequence[str], folder: Path, timeout_seconds: float, stop: thread
         return Ended(process.returncode, bytes(out), err)
     finally:
         _running.discard(process)
+
+
+def together(jobs: Sequence[Callable[[], Result]], workers: int, stop: threading.Event) -> list[Result]:
+    """Do jobs, so many at once, in threads; give their results in order.
+
+    Also one job alone is done in a thread: there no interrupt meets a program that is half started. The threads are
+    daemons, so that a process which ends waits for none of them. Where a job fails or an interrupt comes, `stop` is
+    set, what waits is not begun, and the first error goes on when the threads have ended.
+    """
+    waiting: queue.SimpleQueue[tuple[int, Callable[[], Result]]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[int, Result | None, Exception | None]] = queue.SimpleQueue()
+    for numbered in enumerate(jobs):
+        waiting.put(numbered)
+
+    def work() -> None:
+        with contextlib.suppress(queue.Empty):
+            while not stop.is_set():
+                number, job = waiting.get_nowait()
+                try:
+                    done.put((number, job(), None))
+                except Exception as fault:
+                    done.put((number, None, fault))
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(jobs)))]
+    results: dict[int, Any] = {}
+    try:
+        for thread in threads:
+            thread.start()
+        while len(results) < len(jobs):
+            number, result, fault = done.get()
+            if fault is not None:
+                raise fault
+            results[number] = result
+    finally:
+        stop.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+    return [results[number] for number in range(len(jobs))]
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:

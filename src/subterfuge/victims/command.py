@@ -9,7 +9,6 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._command_card import GIVES, MANY, ONE, check, files_of, program_of
-from subterfuge.victims._command_run import Unfinished, how, run, said
+from subterfuge.victims._command_run import Unfinished, how, run, said, together
 from subterfuge.victims._device import device_of
 from subterfuge.victims._http_send import wav_of
 from subterfuge.victims._json_answers import find, kind_of, numbers_of, parse, place_of
@@ -143,13 +142,7 @@ class CommandVictim:
         stop = threading.Event()
         with tempfile.TemporaryDirectory(prefix="subterfuge-command-") as folder:
             jobs = [partial(self._ask, part, Path(folder), k, stop) for k, part in enumerate(parts)]
-            with ThreadPoolExecutor(self.workers) as pool:  # one worker too: an interrupt meets no half-started program
-                try:
-                    asked = [pool.submit(job) for job in jobs]
-                    return [answer for one in asked for answer in one.result()]
-                except BaseException:  # what runs is ended, and what waits is not begun
-                    stop.set()
-                    raise
+            return [answer for answers in together(jobs, self.workers, stop) for answer in answers]
 
     def _ask(self, rows: NDArray[np.float32], folder: Path, number: int, stop: threading.Event) -> list[Any]:
         paths = [folder / f"{number}-{k}.wav" for k in range(len(rows))]
