@@ -72,6 +72,8 @@ def wav_of(text: str, voice: str, words_per_minute: int, pitch: int) -> bytes:
         raise ValueError(f"espeak-ng has no variant {variant!r}; those in {data / 'voices' / '!v'} are known")
     if lib.espeak_SetVoiceByName(voice.encode()):
         raise ValueError(f"espeak-ng has no voice {voice!r}")
+    lib.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
+    lib.espeak_ng_SetRandSeed(1)  # of a voice's breath and jitter; it would take the time of day
     for parameter, value in ((SPEED, words_per_minute), (PITCH, pitch), (VOLUME, 80)):
         lib.espeak_SetParameter(parameter, value, 0)
     pieces: list[bytes] = []

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import torch
 from numpy.typing import NDArray
-from tests.victims.voices import RATE, SAYS, by_path, speech_file, spoken
+from tests.victims.voices import RATE, SAYS, by_path, speaker, speech_file, spoken
 
 from subterfuge.attacks.quietest import Quietest
 from subterfuge.audio import Clip
@@ -254,3 +254,15 @@ def test_an_attack_makes_another_voice_the_enrolled_one(
     assert outcome.snr_db > 20
     written = Clip.read(next(tmp_path.glob("*.wav"))).mono(RATE)
     assert float(original.embed_utterance(written) @ keeper.enrolled[0].numpy()) > keeper.threshold
+
+
+def test_a_voice_says_the_same_words_the_same_way_and_an_unknown_one_is_told() -> None:
+    speak = speaker().speak
+    (once, rate), (again, _) = speak("Yes.", "en-us+f2"), speak("Yes.", "en-us+f2")
+    assert rate == 22050
+    assert np.array_equal(once, again)
+    assert np.abs(once).max() > 0.1
+    with pytest.raises(ValueError, match="no variant 'f99'"):
+        speak("Yes.", "en-us+f99")
+    with pytest.raises(ValueError, match="no voice 'nobody'"):
+        speak("Yes.", "nobody")
