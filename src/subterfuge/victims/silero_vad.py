@@ -17,7 +17,7 @@ A frame of 512 samples has a chance of speech; what a *clip* is comes from `pool
 The log-odds of a clip are those of the highest threshold at which it would still be speech; the probability of speech
 is their sigmoid. The scores are decision values: by how much the log-odds lie above the threshold's, and its negative.
 
-A gradient keeps some 15 kB a frame, 0.5 MB a second of sound: the LSTM is followed back through the whole clip.
+A gradient follows the LSTM back through the whole clip and keeps some 1 MB a second of sound: 200 MB for 3 minutes.
 
 Source: Silero Team, https://github.com/snakers4/silero-vad (MIT).
 """
