@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.world import card, clip
 from torch import Tensor
 
 from subterfuge import Clip, Threat, Untargeted, attack
@@ -18,7 +19,6 @@ from subterfuge.outcome import outcome_path
 from subterfuge.threat import Budget
 from subterfuge.victim import Gives
 from subterfuge.victims import TorchVictim, load_victim
-from tests.world import card, clip
 
 
 @dataclass

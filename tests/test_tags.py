@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -18,12 +19,13 @@ from torch import Tensor, nn
 from subterfuge import Clip, Confident, LeastSNR, Maximise, Targeted, Threat, Untargeted, attack
 from subterfuge.attacks import make_attack
 from subterfuge.driver.survival import survive
-from subterfuge.errors import AttackError, ThreatError
+from subterfuge.errors import AttackError, InputError, ThreatError
 from subterfuge.outcome import Outcome, outcome_path
 from subterfuge.threat import Goal, TagOff, TagOn, fitted, parse_goal
 from subterfuge.transforms import parse_transforms
 from subterfuge.victim import Gives, Kind
 from subterfuge.victims import PythonVictim, TorchVictim, check_victim
+from subterfuge.victims.ensemble import EnsembleVictim
 
 RATE = 8000
 LABELS = ("low", "middle", "high")
@@ -37,7 +39,7 @@ class Tagger(nn.Module):
     def forward(self, wave: Tensor) -> Tensor:
         power = torch.fft.rfft(wave).abs().square() * 2 / wave.shape[-1] ** 2
         hz = torch.fft.rfftfreq(wave.shape[-1], 1 / RATE)
-        bands = [power[:, (hz >= a) & (hz < b)].sum(-1) for a, b in zip(EDGES_HZ, EDGES_HZ[1:], strict=False)]
+        bands = [power[:, (hz >= a) & (hz < b)].sum(-1) for a, b in itertools.pairwise(EDGES_HZ)]
         return 2 * ((torch.stack(bands, -1) + 1e-9).log() - math.log(10**-3.3))
 
 
@@ -133,8 +135,6 @@ def test_a_tagger_s_probabilities_are_sigmoids_and_pass_the_check() -> None:
 
 
 def test_probabilities_beyond_0_and_1_are_no_tags() -> None:
-    from subterfuge.errors import InputError
-
     with pytest.raises(InputError, match="tag logits"):
         TorchVictim.of(Tagger(), labels=LABELS, sample_rate=RATE, output="tag probabilities")
 
@@ -205,3 +205,23 @@ def test_labels_alone_tell_nothing_of_a_tag(low: Clip) -> None:
     assert victim.gives is Gives.LABELS
     with pytest.raises((AttackError, ThreatError), match=r"tag\+"):
         attack(low, victim, Threat(TagOn("high")))
+
+
+def test_an_ensemble_of_taggers_tags_by_the_mean_of_their_probabilities() -> None:
+    class Half(Tagger):
+        def forward(self, wave: Tensor) -> Tensor:
+            return 0.5 * super().forward(wave)
+
+    half = TorchVictim.of(Half(), labels=LABELS, sample_rate=RATE, output="tag logits")
+    both = EnsembleVictim.of([tagger(), half])
+    wave = 0.02 * torch.randn(3, 3000, generator=torch.Generator().manual_seed(2))
+    wanted = (torch.sigmoid(Tagger()(wave)) + torch.sigmoid(0.5 * Tagger()(wave))) / 2
+    assert both.kind is Kind.TAGS
+    torch.testing.assert_close(both.probabilities(wave).float(), wanted)
+    torch.testing.assert_close(both.scores(wave).float(), torch.logit(wanted), rtol=1e-4, atol=1e-4)
+    assert both.twin is not None
+    torch.testing.assert_close(both.twin.scores(wave), both.scores(wave))
+    assert not check_victim(both).failures
+    one = TorchVictim.of(Tagger(), labels=LABELS, sample_rate=RATE, output="logits")
+    with pytest.raises(InputError, match="one answer"):
+        EnsembleVictim.of([one, half])

@@ -462,6 +462,8 @@ def guarded(run: Callable[[], Any]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except Stopped:
+        return STOPPED
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; nothing half-written was left", err=True)
         return INTERRUPTED
@@ -476,8 +478,12 @@ def guarded(run: Callable[[], Any]) -> int:
     return 0
 
 
+class Stopped(BaseException):
+    """SIGTERM: no SystemExit, which a victim's own code may raise, and which would be taken for its death."""
+
+
 def _stop(*_: object) -> None:
-    sys.exit(STOPPED)
+    raise Stopped
 
 
 def main() -> None:

@@ -42,6 +42,8 @@ class Way:
     """Gradients or queries of a run with the default knobs, at the most or as they mostly are."""
     minutes: float | None
     """Of what it searches on, on the sound that was timed; None where nothing was."""
+    price: float | None
+    """Of its queries, where the victim has a price."""
     limit: bool
     """Whether it needs a limit."""
     default: bool
@@ -128,11 +130,13 @@ def reach(
         victim, clips, seed=seed, names=names, queries=_most(bill, queries), paid=paid, progress=progress
     )
     protocol = report.findings[0].level != "failure"
-    ways = ways_of(victim, report) if protocol else ()
+    spent = None if bill is None else dict(bill.victim.spent())
+    ways = ways_of(victim, report, None if spent is None else spent["price"]) if protocol else ()
     goals = goals_of(victim, report) if protocol else ()
     findings = report.findings
     if protocol:
-        findings += (Finding("attacks", "ok", _attacks_text(ways, report)), _goals_finding(victim, goals))
+        currency = None if spent is None else spent["currency"]
+        findings += (Finding("attacks", "ok", _attacks_text(ways, report, currency)), _goals_finding(victim, goals))
     return Reach(
         victim=report.victim,
         findings=findings,
@@ -144,13 +148,19 @@ def reach(
         query_ms=report.query_ms,
         gradient_ms=report.gradient_ms,
         sound_seconds=report.sound_seconds,
-        spent=None if bill is None else dict(bill.victim.spent()),
+        spent=spent,
         warnings=tuple(victim.warnings) if protocol else (),
     )
 
 
-def ways_of(victim: Victim, report: Report) -> tuple[Way, ...]:
-    """Give the attacks that can search on a victim or its twin, and what a run of each takes there."""
+def ways_of(victim: Victim, report: Report, price: float | None = None) -> tuple[Way, ...]:
+    """Give the attacks that can search on a victim or its twin, and what a run of each takes there.
+
+    Args:
+        victim: any.
+        report: of its check.
+        price: of a query.
+    """
     twin = victim.twin
     best = default_attack(Threat(), victim)
     ways = []
@@ -163,7 +173,8 @@ def ways_of(victim: Victim, report: Report) -> tuple[Way, ...]:
         each = report.gradient_ms if slopes else report.query_ms
         minutes = None if each is None else count * each / 60_000
         on = "itself" if itself else "its twin"
-        ways.append(Way(name, kind.needs.name.lower(), on, count, minutes, kind.seeks == "margin", name == best))
+        paid = count * price if price and itself else None
+        ways.append(Way(name, kind.needs.name.lower(), on, count, minutes, paid, kind.seeks == "margin", name == best))
     return tuple(ways)
 
 
@@ -195,23 +206,25 @@ def _count(name: str) -> int:
     return int(knobs.get("queries", TYPICAL.get(name, 0)))
 
 
-def _attacks_text(ways: Sequence[Way], report: Report) -> str:
+def _attacks_text(ways: Sequence[Way], report: Report, currency: str | None) -> str:
     told = []
     for sees, what in (("gradients", "white box"), ("scores", "black box, scores"), ("labels", "black box, labels")):
         some = [way for way in ways if way.sees == sees]
         if some:
             on = f" on {some[0].on}" if some[0].on != "itself" else ""
-            told.append(f"{what}{on}: {', '.join(_way_text(way) for way in some)}")
+            told.append(f"{what}{on}: {', '.join(_way_text(way, currency) for way in some)}")
     says = "; ".join(told)
     if report.sound_seconds is not None:
         says += f" (the victim's time alone, for {report.sound_seconds:.3g} s of sound)"
     return says
 
 
-def _way_text(way: Way) -> str:
+def _way_text(way: Way, currency: str | None) -> str:
     notes = [f"{way.count:,} {'gradients' if way.sees == 'gradients' else 'queries'}"]
     if way.minutes is not None:
         notes.append(_minutes(way.minutes))
+    if way.price:
+        notes.append(f"{way.price:,.4g} {currency or ''}".rstrip())
     if way.limit:
         notes.append("with a --limit")
     if way.default:

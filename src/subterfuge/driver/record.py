@@ -18,6 +18,9 @@ from subterfuge.oracle import Oracle, Step
 from subterfuge.threat import Goal, Threat
 from subterfuge.victim import Gives, Victim
 
+BLACK_BOX = {"substitute": Gives.SCORES, "evolution": Gives.SCORES, "hopskipjump": Gives.LABELS}
+"""What to try where an attack without gradients lost, the frugal first, and what it needs."""
+
 
 def goal_text(threat: Threat) -> str:
     """Say a goal as the command line does, without its target."""
@@ -130,9 +133,8 @@ def advice_for(
     elif (victim.twin or victim).gives >= Gives.GRADIENTS:
         tries.append("--attack quietest")
     else:
-        better = "substitute" if victim.gives >= Gives.SCORES else "hopskipjump"
-        if name_of(method) != better:
-            tries.append(f"--attack {better}")
+        able = [one for one, needs in BLACK_BOX.items() if victim.gives >= needs and one != name_of(method)]
+        tries.extend([f"--attack {' or '.join(able)}"] if able else [])
     if threat.goal.name in ("confident", "tag+"):
         tries.append("a lower probability")
     tries.append("another target")

@@ -6,7 +6,7 @@
     members = ["svc.toml", "net.toml"]  # cards, of the same labels in any order, and of one rate
 
 A member without probabilities counts by the softmax of its scores (of duels: of the soft least duel of each class, see
-`soft_votes`); one that gives labels only, by its vote.
+`soft_votes`); one that gives labels only, by its vote. Members either all tag, and then so does the ensemble, or none.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from torch import Tensor
 from subterfuge.errors import InputError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import _wrap_sounds as sounds
+from subterfuge.victims._answers import log_odds_of
 from subterfuge.victims._wrap_cards import fit, load_inner, searched, why_no_twin
 from subterfuge.victims.card import Card, fingerprint_of
 
@@ -49,7 +50,6 @@ class EnsembleVictim:
     card: Path | None = None
     """The card that it was loaded from, for the record."""
     gives: Gives = Gives.SCORES
-    kind: Kind = Kind.LOG_PROBABILITY
     answers_most_probable: bool = True
 
     @classmethod
@@ -80,6 +80,12 @@ class EnsembleVictim:
                     f"members have the labels {', '.join(first.labels)} ({first.name}) and {', '.join(one.labels)} "
                     f"({one.name}); the same were expected"
                 )
+            if (one.kind is Kind.TAGS) != (first.kind is Kind.TAGS):
+                tags, other = (one, first) if one.kind is Kind.TAGS else (first, one)
+                raise InputError(
+                    f"{tags.name} tags, where several labels may be right at once, and {other.name} gives one answer; "
+                    "members of one sort were expected"
+                )
         order = tuple(first.labels if labels is None else labels)
         if sorted(order) != sorted(first.labels):
             raise InputError(
@@ -87,6 +93,11 @@ class EnsembleVictim:
                 "expected, in any order"
             )
         return cls(name or " + ".join(one.name for one in members), tuple(members), order)
+
+    @property
+    def kind(self) -> Kind:
+        """What `scores` are: the log-odds of tags where the members tag, else logarithms of probabilities."""
+        return _kind(self.members)
 
     @property
     def sample_rate(self) -> int:
@@ -132,8 +143,8 @@ class EnsembleVictim:
         return self.probabilities(wave).argmax(-1)
 
     def scores(self, wave: Tensor) -> Tensor:
-        """Give the logarithms of `probabilities`, (N, K)."""
-        return sounds.log(self.probabilities(wave))
+        """Give the logarithms, of tags the log-odds, of `probabilities`, (N, K)."""
+        return _scores(self.probabilities(wave), self.kind)
 
     def probabilities(self, wave: Tensor) -> Tensor:
         """Give the mean of the members' probabilities, float64 (N, K)."""
@@ -150,9 +161,13 @@ class EnsembleTwin:
     """With gradients."""
     labels: tuple[str, ...]
     gives: Gives = Gives.GRADIENTS
-    kind: Kind = Kind.LOG_PROBABILITY
     twin: Victim | None = None
     answers_most_probable: bool = True
+
+    @property
+    def kind(self) -> Kind:
+        """What `scores` are: the log-odds of tags where the members tag, else logarithms of probabilities."""
+        return _kind(self.members)
 
     @property
     def sample_rate(self) -> int:
@@ -175,8 +190,8 @@ class EnsembleTwin:
             return self.probabilities(wave).argmax(-1)
 
     def scores(self, wave: Tensor) -> Tensor:
-        """Give the logarithms of `probabilities`, (N, K), with gradients."""
-        return sounds.log(self.probabilities(wave))
+        """Give the logarithms, of tags the log-odds, of `probabilities`, (N, K), with gradients."""
+        return _scores(self.probabilities(wave), self.kind)
 
     def probabilities(self, wave: Tensor) -> Tensor:
         """Give the mean of the members' probabilities (N, K), with gradients."""
@@ -191,10 +206,9 @@ class EnsembleTwin:
         own = [sounds.own_slope(one, at) for one in self.members]
 
         def scores(wave: Tensor) -> Tensor:
-            each = [sounds.soft_votes(ask(wave), one.kind).exp() for ask, one in zip(own, self.members, strict=True)]
-            return sounds.log(
-                _mean([_ordered(found, one, self.labels) for found, one in zip(each, self.members, strict=True)])
-            )
+            each = [_softened(ask(wave), one.kind) for ask, one in zip(own, self.members, strict=True)]
+            mean = _mean([_ordered(found, one, self.labels) for found, one in zip(each, self.members, strict=True)])
+            return _scores(mean, self.kind)
 
         return scores
 
@@ -204,7 +218,21 @@ def _chances(victim: Victim, wave: Tensor) -> Tensor:
     if victim.gives is Gives.LABELS:
         return torch.nn.functional.one_hot(victim.decide(wave), len(victim.labels)).double()
     found = victim.probabilities(wave)
-    return sounds.soft_votes(victim.scores(wave), victim.kind).exp() if found is None else found
+    return _softened(victim.scores(wave), victim.kind) if found is None else found
+
+
+def _softened(scores: Tensor, kind: Kind) -> Tensor:
+    """Give what scores (N, K) or duels (N, K, K) say in probabilities (N, K)."""
+    return scores.sigmoid() if kind is Kind.TAGS else sounds.soft_votes(scores, kind).exp()
+
+
+def _scores(chances: Tensor, kind: Kind) -> Tensor:
+    """Give the scores of a kind for probabilities (N, K)."""
+    return log_odds_of(chances) if kind is Kind.TAGS else sounds.log(chances)
+
+
+def _kind(members: Sequence[Victim]) -> Kind:
+    return Kind.TAGS if members[0].kind is Kind.TAGS else Kind.LOG_PROBABILITY
 
 
 def _ordered(chances: Tensor, victim: Victim, labels: tuple[str, ...]) -> Tensor:
