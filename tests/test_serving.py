@@ -297,19 +297,19 @@ def met(web: Any, url: str, sound: bytes) -> Any:
 
 
 def test_every_fault_is_met_in_the_order_of_its_seed_and_costs_the_victim_nothing(web: Any, sound: bytes) -> None:
-    def course(seed: int, rate: float = 0.6) -> tuple[list[str], list[Told], int]:
+    def course(seed: int, count: int, rate: float = 0.6) -> tuple[list[str], list[Told], int]:
         told: list[Told] = []
         victim = Made()
         with serving(victim, faults=Faults(rate, seed, retry_after_seconds=7), tell=told.append) as url:
-            return [met(web, url, sound) for _ in range(40)], told, len(victim.asked)
+            return [met(web, url, sound) for _ in range(count)], told, len(victim.asked)
 
-    seen, told, asked = course(3)
+    seen, told, asked = course(3, 40)
     assert set(seen) == {*FAULTS, "200"}
     assert [one.fault or "200" for one in told] == seen
     assert asked == seen.count("200")
-    assert course(3)[0] == seen
-    assert course(4)[0] != seen
-    assert set(course(3, 0.0)[0]) == {"200"}
+    assert course(3, 10)[0] == seen[:10]
+    assert course(4, 10)[0] != seen[:10]
+    assert set(course(3, 5, 0.0)[0]) == {"200"}
 
 
 def test_faults_spare_what_is_not_a_question(web: Any) -> None:
