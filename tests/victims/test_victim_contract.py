@@ -117,6 +117,10 @@ def through_card(folder: Path) -> Path:
     return wrapper_card(folder, "through", 'victim = "card.toml"\nthrough = "mp3=32,lowpass=3000,noise=30"\n')
 
 
+def windowed_card(folder: Path) -> Path:
+    return wrapper_card(folder, "windowed", 'victim = "card.toml"\nwindow_seconds = 0.2\nhop_seconds = 0.15\n')
+
+
 def smoothed_card(folder: Path) -> Path:
     return wrapper_card(folder, "smoothed", 'victim = "card.toml"\nsd = 0.01\n')
 
@@ -157,6 +161,7 @@ EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "onnx": onnx_card,
     "http": http_card,
     "through": through_card,
+    "windowed": windowed_card,
     "smoothed": smoothed_card,
     "ensemble": ensemble_card,
     "detector": detector_card,

@@ -69,7 +69,7 @@ LOADERS: dict[str, Loader] = {
     ),
     "torch": Loader(
         "subterfuge.victims.torch_module",
-        "a torch module: a factory function, whose code is run, and safetensors",
+        "a torch module: a factory, whose code is run, and safetensors; or TorchScript, or a torch.export program",
         True,
     ),
     "python": Loader(
@@ -98,6 +98,9 @@ LOADERS: dict[str, Loader] = {
     ),
     "through": Loader(
         "subterfuge.victims.through", "another card's victim, behind transforms such as mp3=128", False, True
+    ),
+    "windowed": Loader(
+        "subterfuge.victims.windowed", "another card's victim, asked window by window: any length", False, True
     ),
     "smoothed": Loader("subterfuge.victims.smoothed", "another card's victim, voting on noisy versions", False, True),
     "ensemble": Loader("subterfuge.victims.ensemble", "the mean of the victims of several cards", False, True),
