@@ -178,6 +178,8 @@ def test_a_victim_that_counts_is_asked_little_and_its_bill_is_told(service: Serv
     assert (found.spent["queries"], found.spent["total"]) == (8, 2.0)
     assert found.asked == 8
     assert found.verdict.endswith("not asked: batches")
+    assert {way.attack: way.price for way in found.attacks}["hopskipjump"] == 2500.0
+    assert re.search(r"hopskipjump \(10,000 queries, [^,]*, 2,500 EUR\)", of(found, "attacks"))
     few = reach(replace(service, most=13, known={}), waves, queries=9)
     assert few.spent == found.spent | {"queries": 13, "total": 3.25}
 

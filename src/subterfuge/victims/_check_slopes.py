@@ -91,7 +91,9 @@ def gradient(session: Session) -> tuple[Level, str]:
 
 def stand_ins(session: Session) -> tuple[Level, str]:
     searched = session.searched
-    if searched is None or not hasattr(searched, "without_stand_ins"):
+    if searched is None:
+        return "ok", "there is no gradient that could be another's"
+    if not hasattr(searched, "without_stand_ins"):
         return "ok", "no stated stand-ins in its gradient"
     shares = [slope.stand_ins or 0.0 for slope in _slopes(session, searched).values()]
     notes = "".join(f"; {note}" for note in searched.warnings)

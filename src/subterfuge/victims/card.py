@@ -118,7 +118,7 @@ def read_card(path: Path, kinds: Mapping[str, Mapping[str, type]]) -> Card:
     kind = values.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
         given = "has no kind" if kind is None else f"says kind = {written(kind)}"
-        raise CardError(f"{path} {given}; {nearest(str(kind), kinds)}")
+        raise CardError(f"{path} {given}; {nearest(kind if isinstance(kind, str) else '', kinds)}")
     extra = {key.rstrip("!"): wanted for key, wanted in kinds[kind].items()}
     known = COMMON | extra
     for key, value in values.items():
