@@ -185,6 +185,7 @@ def test_labels_may_be_of_any_script(server: Server, make: Make) -> None:
         ('{"probabilities": [[0.5, 0.2, 0.3]]}', r"add \[0\] to answer"),
         ('{"probabilities": 3}', "3; a table by label"),
         ('{"probs": 1, "model": 2}', "names: its answer has 'probs', 'model', no 'probabilities'"),
+        ('{"error": "busy", "code": 1}', "has 'error', 'code', no 'probabilities'; it says 'busy'"),
         ("[1, 2]", "its answer is a list of 2, no 'probabilities'"),
         ('{"probabilities": [{"label": "a", "score": 1}, {"label": "a", "score": 0}]}', "two have the label 'a'"),
         ('{"probabilities": [{"x": 1, "y": 2}]}', "hold 'x', 'y'; a label and a score"),
@@ -325,12 +326,46 @@ def test_a_redirect_takes_neither_sound_nor_key_to_another_host(
     other = Server(chances)
     try:
         server.then(meets.say("", code, Location=f"{other.url}?key=abcdefghijkl"))
-        with pytest.raises(VictimError, match=f"points to {other.url} .another host.; redirects are not") as died:
+        with pytest.raises(VictimError, match=f"points to {other.url} .the same host.; redirects are not") as died:
             make(headers={"Authorization": "Bearer ${API_KEY}"}).decide(waves())
         assert "abcdefgh" not in str(died.value)
         assert not other.seen
     finally:
         other.close()
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ("https://example.org/a", "https://example.org/a .another host"),
+        ("//[x", "that is none"),
+        ("/b", "/b .the same host"),
+    ],
+)
+def test_a_redirect_says_where_it_points(server: Server, make: Make, there: str, told: str) -> None:
+    server.then(meets.say("", 307, Location=there))
+    with pytest.raises(VictimError, match=f"points to .*{told}"):
+        make().decide(waves())
+
+
+def test_a_redirect_whose_body_has_no_end_is_refused(server: Server, make: Make) -> None:
+    def endless(handler: meets.Handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: /other\r\n\r\n")
+        meets.endless(handler)
+
+    server.then(endless)
+    with pytest.raises(VictimError, match="more than 4 MiB"):
+        make().decide(waves())
+
+
+def test_a_proxy_is_not_asked_about_this_machine(server: Server, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    make(retries=0).decide(waves())
+    with pytest.raises(VictimError, match=r"could not be asked at http://example.org/score: "):
+        make(retries=0, url="http://example.org/score").decide(waves())  # through the proxy, which is not there
 
 
 def test_netrc_is_not_read(server: Server, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -431,6 +466,17 @@ def test_a_secret_too_short_to_cut_out_hides_what_the_server_says(
     server.then(meets.say("the pin 123 is wrong", 403))
     with pytest.raises(VictimError, match=r"403 Forbidden .*not shown, for it may hold a secret"):
         make(headers={"X-Pin": "${PIN}"}).decide(waves())
+
+
+def test_an_address_from_the_environment_is_shown_by_its_name(
+    server: Server, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCORE_URL", server.url)
+    victim = make(url="${SCORE_URL}", retries=0)
+    victim.decide(waves())
+    server.close()
+    with pytest.raises(VictimError, match=r"asked at \$\{SCORE_URL\}: .* without an answer"):
+        victim.decide(waves(seed=1))
 
 
 def test_the_fingerprint_tells_cards_apart_and_not_keys(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -683,28 +729,45 @@ def fooled(folder: Path, victim: Victim) -> Outcome:
     return attack(sound, victim, threat, by=make_attack("guided"), out=folder / "out.wav", control=0)
 
 
+def searched(victim: Victim, name: str, *, labels_only: bool = False) -> tuple[Any, ...]:
+    """Give all that a search of 80 queries asks and finds."""
+    clean = torch.from_numpy(world.sound()[None, :, 0].astype(np.float32))
+    threat = Threat(Targeted("high"), budget=Budget(queries=80))
+    oracle = Oracle(victim, threat, clean, torch.tensor([2]), grid=[2**-15], labels_only=labels_only)
+    with suppress(BudgetSpent):
+        make_attack(name)(oracle, clean, dice("0", 1))
+    return oracle.history, oracle.queries, oracle.best_margin.tolist(), oracle.best.tolist()
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.2])
 @pytest.mark.parametrize("name", ["square", "nes", "hopskipjump"])
 def test_a_search_over_http_is_the_same_query_for_query_whatever_breaks(
-    server: Server, far: Make, tmp_path: Path, name: str, rate: float
+    server: Server, far: Make, name: str, rate: float
 ) -> None:
     labels = {"gives": "labels", "answer": "l", "output": None} if name == "hopskipjump" else {}
     here = PythonVictim.of(bands, labels=world.LABELS, sample_rate=world.RATE)
     there = far(**labels, retries=8)
     server.script = meets.faults(rate, seed=1)
-    clean = torch.from_numpy(world.sound()[None, :, 0].astype(np.float32))
-    found = []
-    for victim in (here, there):
-        threat = Threat(Targeted("high"), budget=Budget(queries=80))
-        oracle = Oracle(victim, threat, clean, torch.tensor([2]), grid=[2**-15], labels_only=bool(labels))
-        with suppress(BudgetSpent):
-            make_attack(name)(oracle, clean, dice("0", 1))
-        found.append((oracle.history, oracle.queries, oracle.best_margin.tolist(), oracle.best.tolist()))
-    assert found[0] == found[1]
+    only = {"labels_only": bool(labels)}
+    assert searched(there, name, **only) == searched(here, name, **only)
     spent = there.spent()
     assert spent["queries"] + spent["cached"] == 80
     assert spent["queries"] == server.answered == len({seen.sound for seen in server.seen})
     assert (spent["retries"] > 5) == (rate > 0)
+
+
+@pytest.mark.parametrize("send", ["multipart", "raw", "base64"])
+def test_a_search_on_a_card_that_is_served_is_the_same(make: Make, send: str) -> None:
+    pytest.importorskip("fastapi", reason="FastAPI is not installed, so that no card can be served")
+    from subterfuge.serving import Faults, serving
+
+    here = PythonVictim.of(bands, labels=world.LABELS, sample_rate=world.RATE)
+    with serving(here, faults=Faults(0.2, seed=3)) as url:
+        about = {"labels": list(world.LABELS), "sample_rate": world.RATE, "answer": "scores", "label": "label"}
+        there = make(url=f"{url}/score", subtype="FLOAT", send=send, output="decision values", retries=8, **about)
+        assert searched(there, "square") == searched(here, "square")
+    assert there.spent()["queries"] == 80
+    assert there.spent()["retries"] > 5
 
 
 def test_an_attack_over_a_broken_line_ends_in_the_very_file_of_one_at_home(

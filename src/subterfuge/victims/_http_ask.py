@@ -156,12 +156,10 @@ class Asker:
         """
         status = reply.status
         if 300 <= status < 400:
-            there = urljoin(self.url, reply.headers.get("location", ""))
-            other = "another host" if urlsplit(there).netloc != urlsplit(self.url).netloc else "the same host"
             raise self.fail(
-                f"answered {_named(status)} at {self.shown} and points to {shown_url(there)} ({other}); redirects are "
-                "not followed, so that sounds and keys go nowhere but where the card says: put that address on the "
-                "card if it is right"
+                f"answered {_named(status)} at {self.shown} and points to {self._elsewhere(reply)}; redirects are not "
+                "followed, so that sounds and keys go nowhere but where the card says: put that address on the card if "
+                "it is right"
             )
         said = self.secrets.told(reply.body)
         fault = f"answered {_named(status)} at {self.shown}" + (f": {said}" if said else "")
@@ -169,6 +167,15 @@ class Asker:
             hint = HINTS.get(status)
             raise self.fail(fault + (f"; {hint}" if hint else ""))
         return fault
+
+    def _elsewhere(self, reply: Reply) -> str:
+        """Say where a redirect points to."""
+        try:
+            there = urljoin(self.url, reply.headers.get("location", ""))
+            other = urlsplit(there).hostname != urlsplit(self.url).hostname
+        except ValueError:
+            return "an address that is none"
+        return f"{self.secrets.told(shown_url(there))} ({'another' if other else 'the same'} host)"
 
     def _wait(self, attempt: int, asked: float | None, fault: str) -> None:
         """Wait before another attempt, as long as the server asks."""

@@ -55,7 +55,8 @@ def follow(data: Any, path: Path, key: str) -> Any:
         if isinstance(step, int):
             there = isinstance(data, list) and step < len(data)
         if not there:
-            raise Unfit(f'JSON without what {key} = "{written(path)}" names: {walked} {_holds(data)}, no {step!r}')
+            names = f'JSON without what {key} = "{written(path)}" names: {walked} {_holds(data)}, no {step!r}'
+            raise Unfit(names + _complaint(data))
         data = data[step]
         walked = f"'{written(path[:number])}'"
     if data is None:
@@ -164,6 +165,12 @@ def _holds(data: Any) -> str:
     if isinstance(data, dict):
         return f"has {_names(data)}"
     return f"is a list of {len(data)}" if isinstance(data, list) else f"is {short(data)}"
+
+
+def _complaint(data: Any) -> str:
+    """Give what an answer that is an error says."""
+    words = [data[name] for name in ("error", "detail", "message") if name in data] if isinstance(data, dict) else []
+    return f"; it says {short(words[0])}" if words else ""
 
 
 def _names(table: dict[str, Any]) -> str:

@@ -66,6 +66,7 @@ class Wire:
         self._url, self._seconds = url, seconds
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.get_redirect_target = lambda response: None  # else it reads a redirect's body, without an end
         self._session.proxies = {} if is_here(url) else dict(requests.utils.get_environ_proxies(url))
         self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -95,7 +96,7 @@ class HttpVictim:
     twin: Victim | None = None
     no_twin: str | None = "it is reached over HTTP"
     warnings: tuple[str, ...] = ()
-    card: Any = None
+    card: Path | None = None
     """The card that it was loaded from, for the record."""
 
     @property
