@@ -18,15 +18,15 @@ RESTART = 4
 """Entries from one whole key of a block to the next."""
 
 
-def toy_card(folder: Path, model: str = "MTT_musicnn", **keys: Any) -> Path:
+def toy_card(place: Path, model: str = "MTT_musicnn", **keys: Any) -> Path:
     """Write a toy package and a card of it."""
-    write_checkpoint(folder / "musicnn" / model, toy_tensors(model))
+    write_checkpoint(place / "musicnn" / model, toy_tensors(model))
     tags = f"MTT_LABELS = {TAGS}\nMSD_LABELS = {TAGS[::-1]}\n"
-    (folder / "musicnn" / "configuration.py").write_text("SR = 16000\n# Output labels\n" + tags)
+    (place / "musicnn" / "configuration.py").write_text("SR = 16000\n# Output labels\n" + tags)
     values = {"sample_rate": 16000, "model": model, "folder": "musicnn"} | keys
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-    (folder / "card.toml").write_text('schema = 1\nkind = "musicnn"\n' + "\n".join(lines) + "\n")
-    return folder / "card.toml"
+    (place / "card.toml").write_text('schema = 1\nkind = "musicnn"\n' + "\n".join(lines) + "\n")
+    return place / "card.toml"
 
 
 def toy_tensors(model: str, seed: int = 0) -> Tensors:

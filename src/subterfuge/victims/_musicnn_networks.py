@@ -154,15 +154,22 @@ class Musicnn(nn.Module):
 
 
 class Vgg(nn.Module):
-    """Five layers of small square filters."""
+    """Five layers of small square filters.
 
-    def __init__(self, tensors: Tensors) -> None:
+    MSD_vgg was trained with other first maxima than the package's code gives it, says its ``.meta``: its first takes
+    four frames and its second four pitches. Both ways end in the same shapes, so the package runs, and mistags.
+    """
+
+    def __init__(self, tensors: Tensors, *, first: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> None:
+        """Take the weights; `first` is size and step of the first two layers' maxima."""
         super().__init__()
         self.entrance = Norm(tensors, 0, 1, axes=2)
-        pools = [((4, 1), (2, 1)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((4, 4), (4, 4))]
+        pools = [*first, ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((4, 4), (4, 4))]
         self.squares, into = nn.Sequential(), 1
         for k, (pool, hop) in enumerate(pools):
-            stride = (1, 1) if k else (1, 2)  # the first maxima, one pitch wide, leave every second pitch out
+            stride = (1, 1)
+            if pool[1] == 1:  # maxima that are one pitch wide leave out those pitches that they step over
+                stride, hop = (1, hop[1]), (hop[0], 1)
             layer = Filters(tensors, f"{k + 1}CNN", k + 1, 3, 3, into, pool=pool, hop=hop, stride=stride, wide=True)
             self.squares.append(layer)
             into = layer.out
@@ -175,13 +182,23 @@ class Vgg(nn.Module):
         return logits
 
 
-NETWORKS: dict[str, type[Musicnn | Vgg]] = {
-    "MTT_musicnn": Musicnn,
-    "MTT_vgg": Vgg,
-    "MSD_musicnn": Musicnn,
-    "MSD_vgg": Vgg,
-}
-"""By the name of the wheel's folder."""
+MODELS = ("MTT_musicnn", "MTT_vgg", "MSD_musicnn", "MSD_vgg")
+"""The wheel's folders."""
+PACKAGE_POOLS = (((4, 1), (2, 2)), ((2, 2), (2, 2)))
+"""Size and step (time, pitch) of the first two maxima of a `Vgg`, as the package's code has them."""
+TRAINED_POOLS = {"MSD_vgg": (((4, 1), (4, 1)), ((1, 4), (1, 4)))}
+"""Those of the training, where they are others."""
+
+
+def network_of(model: str, tensors: Tensors, *, as_trained: bool = False) -> Musicnn | Vgg:
+    """Build one of `MODELS` of its checkpoint's tensors: as the package does, or as it was trained.
+
+    Raises:
+        ValueError: a tensor is missing, or has another shape.
+    """
+    if not model.endswith("vgg"):
+        return Musicnn(tensors)
+    return Vgg(tensors, first=TRAINED_POOLS.get(model, PACKAGE_POOLS) if as_trained else PACKAGE_POOLS)
 
 
 def take(tensors: Tensors, name: str, shape: Sequence[int | None]) -> Tensor:

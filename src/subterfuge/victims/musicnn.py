@@ -7,6 +7,7 @@
     model = "MTT_musicnn"            # or MTT_vgg, MSD_musicnn, MSD_vgg
     overlap = 1.5                    # seconds from window to window, 187 frames (nearly 3 s) without it
     float16 = false                  # round as the package does
+    as_trained = false               # MSD_vgg as it was trained, and not as the package runs it
     folder = "musicnn"               # the package's files, where it is not installed
 
 A tag's probability is its mean over windows of 187 frames, as the package's ``top_tags`` ranks it, and its score the
@@ -17,19 +18,20 @@ The package keeps mel power in float16, in which 10000 times a power above 6.55 
 more, as have tones 18 dB below full scale: the spectrum is infinite, all tags are NaN. With ``float16`` each step is
 rounded as there, such a sound is refused, and gradients pass straight through the rounding. Without, there is neither.
 
+The graph that MSD_vgg was trained with, which lies beside its weights, has other pooling than the package's code runs
+them with, and so the package mistags. What is deployed is the package; ``as_trained`` mends it.
+
 Weights: Jordi Pons and Xavier Serra, ISC licence, trained on MagnaTagATune (MTT) and the Million Song Dataset (MSD);
 ``pip install --no-deps musicnn==0.1.0``. Loading such a card runs no code.
 """
 
 from __future__ import annotations
 
-import ast
 import copy
 import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import torch
@@ -37,18 +39,19 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 from torch.utils.checkpoint import checkpoint
 
-from subterfuge.errors import MissingExtra, VictimError, nearest
+from subterfuge.errors import VictimError, nearest
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import _musicnn_spectra as spectra
 from subterfuge.victims._answers import checked, noise
 from subterfuge.victims._device import device_of
 from subterfuge.victims._musicnn_checkpoint import Damaged, read_tensors
-from subterfuge.victims._musicnn_networks import FRAMES, NETWORKS, TAGS
-from subterfuge.victims.card import Card, check_labels, fingerprint_of
+from subterfuge.victims._musicnn_networks import FRAMES, MODELS, TRAINED_POOLS, network_of
+from subterfuge.victims._musicnn_package import WHEEL, file_of, tags_of
+from subterfuge.victims.card import Card, fingerprint_of
 
 __all__ = ["EXAMPLE", "KEYS", "MusicnnVictim", "load"]
 
-KEYS = {"model!": str, "overlap": float, "float16": bool, "folder": str}
+KEYS = {"model!": str, "overlap": float, "float16": bool, "as_trained": bool, "folder": str}
 EXAMPLE = """\
 schema = 1
 kind = "musicnn"                 # pip install --no-deps musicnn==0.1.0; TensorFlow is not needed
@@ -57,6 +60,7 @@ sample_rate = 16000              # these taggers hear no other rate
 model = "MTT_musicnn"            # or MTT_vgg; MSD_musicnn, MSD_vgg, which know other tags
 overlap = 1.5                    # seconds from window to window, the package's input_overlap; without it, 187 frames
 float16 = false                  # true: round as the package does, and refuse the loud sounds on which it overflows
+as_trained = false               # true: MSD_vgg with the pooling of its training, which the package's code has wrong
 folder = "musicnn"               # the package's files, as of an unpacked wheel; without it, the installed ones
 labels = [                       # optional: the model's 50 tags, in its order
     "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
@@ -67,7 +71,6 @@ labels = [                       # optional: the model's 50 tags, in its order
 ]
 """
 """A whole card; the README shows it, and `subterfuge card new` writes it."""
-WHEEL = "musicnn==0.1.0"
 MOST_WINDOWS = 8
 """Windows that are computed at once: more of them go by turns, and of those a gradient keeps only the waves."""
 SHORTEST, LONGEST = 0.032, 60.0
@@ -75,6 +78,10 @@ SHORTEST, LONGEST = 0.032, 60.0
 STRAIGHT = (
     "float16 = true: mel power is rounded to float16 as the package does; gradients pass straight through, and sounds "
     f"with mel power above {spectra.MOST_MEL:.2f} are refused, of which the package makes NaN"
+)
+MISTAGS = (
+    "the package's code pools otherwise than MSD_vgg was trained, and so it mistags; as_trained = true on the card "
+    "mends that"
 )
 
 
@@ -181,17 +188,18 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Musi
         MissingExtra: the package is not installed.
     """
     model = card.get("model")
-    if model not in NETWORKS:
-        raise card.fail(f'model = "{model}" is none of the taggers in {WHEEL}; {nearest(model, NETWORKS)}')
+    if model not in MODELS:
+        raise card.fail(f'model = "{model}" is none of the taggers in {WHEEL}; {nearest(model, MODELS)}')
     if card.sample_rate != spectra.RATE:
         raise card.fail(f"sample_rate = {card.sample_rate}, but {model} hears {spectra.RATE} Hz; write that")
     hop = _hop(card)
     where = device_of(device)
-    index, data = (_file(card, f"{model}/{name}") for name in (".index", ".data-00000-of-00001"))
-    labels = _labels(card, model, _file(card, "configuration.py"))
+    index, data = (file_of(card, f"{model}/{name}") for name in (".index", ".data-00000-of-00001"))
+    labels = tags_of(card, model, file_of(card, "configuration.py"))
     raw = index.read_bytes(), data.read_bytes()
+    as_trained = bool(card.get("as_trained", False)) and model in TRAINED_POOLS
     try:
-        network = NETWORKS[model](read_tensors(*raw))
+        network = network_of(model, read_tensors(*raw), as_trained=as_trained)
     except (Damaged, ValueError) as reason:
         raise card.fail(
             f'model = "{model}": the checkpoint in {index.parent} is damaged: {reason}. Install it anew: '
@@ -199,8 +207,8 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Musi
         ) from None
     float16 = bool(card.get("float16", False))
     hashes = [hashlib.sha256(each).digest() for each in raw]
-    print_of = fingerprint_of("musicnn", model, *hashes, *labels, str(hop), str(float16))
-    told = (STRAIGHT,) if float16 else ()
+    print_of = fingerprint_of("musicnn", model, *hashes, *labels, str(hop), str(float16), str(as_trained))
+    told = ((STRAIGHT,) if float16 else ()) + ((MISTAGS,) if model in TRAINED_POOLS and not as_trained else ())
     settled = network.to(where).eval().requires_grad_(False)
     sort = RoundingVictim if float16 else MusicnnVictim
     victim = sort(card.name, labels, spectra.RATE, settled, print_of, where, hop=hop, float16=float16, warnings=told)
@@ -209,26 +217,6 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Musi
     except VictimError as reason:
         raise card.fail(f"asked a second of noise, {reason}") from reason
     return victim
-
-
-def _file(card: Card, inside: str) -> Path:
-    """Give the path of one of the package's files: in the folder that the card names, or else where it is installed."""
-    if "folder" in card.values:
-        path = card.folder / str(card.get("folder")) / inside
-        if not path.is_file():
-            raise card.fail(
-                f'folder = "{card.get("folder")}", but there is no file {path}; the folder musicnn of the unpacked '
-                f"wheel {WHEEL} was expected"
-            )
-        return path
-    way = f"Install it: pip install --no-deps {WHEEL}"
-    try:  # not by find_spec, which a script of that name in the current folder would answer
-        path = Path(str(distribution("musicnn").locate_file(f"musicnn/{inside}")))
-    except PackageNotFoundError:
-        raise MissingExtra(f"the taggers are in the package musicnn, which is not installed. {way}") from None
-    if not path.is_file():
-        raise MissingExtra(f"the installed musicnn has no file {path}. {way}")
-    return path
 
 
 def _hop(card: Card) -> int:
@@ -242,30 +230,3 @@ def _hop(card: Card) -> int:
             "such as 1.5. Without the key each window begins where the last one ends"
         )
     return spectra.hop_frames(seconds)
-
-
-def _labels(card: Card, model: str, configuration: Path) -> tuple[str, ...]:
-    """Give the tags as the package's list of constants has them, which the card's must equal; nothing of it is run."""
-    name = f"{model[:3]}_LABELS"
-    try:
-        lines = ast.parse(configuration.read_bytes()).body
-        values = [
-            ast.literal_eval(line.value)
-            for line in lines
-            if isinstance(line, ast.Assign) and [getattr(to, "id", "") for to in line.targets] == [name]
-        ]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        values = []
-    tags = values[-1] if values else None
-    if not isinstance(tags, list) or len(tags) != TAGS or check_labels(tags):
-        raise card.fail(
-            f"{configuration} has no list {name} of {TAGS} texts. Install it anew: "
-            f"pip install --force-reinstall --no-deps {WHEEL}"
-        )
-    if card.labels is not None and card.labels != tuple(tags):
-        wrong = next((label for label in card.labels if label not in tags), None)
-        what = (
-            f"labels has '{wrong}', which {model} does not know" if wrong else f"labels are not all, in {model}'s order"
-        )
-        raise card.fail(f"{what}; leave the key labels out, or write {tags}")
-    return tuple(tags)
