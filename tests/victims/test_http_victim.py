@@ -246,10 +246,21 @@ def test_after_its_last_retry_it_says_what_the_server_said(server: Server, make:
     assert len(server.seen) == 3
 
 
-def test_a_server_that_is_not_there_is_told(server: Server, make: Make) -> None:
+def test_a_server_that_was_never_there_is_told_at_once(server: Server, make: Make) -> None:
+    server.close()
+    victim = make()
+    with pytest.raises(VictimError, match=r"score: connection refused; is the server running, and the url right\?"):
+        victim.decide(waves())
+    assert slept(victim) == []
+
+
+def test_a_server_that_was_there_is_waited_for(server: Server, make: Make) -> None:
+    victim = make()
+    victim.decide(waves())
     server.close()
     with pytest.raises(VictimError, match=r"score: connection refused \(5 attempts\)"):
-        make().decide(waves())
+        victim.decide(waves(seed=1))
+    assert slept(victim) == [0.5, 1, 2, 4]
 
 
 def test_retry_after_is_respected_as_seconds_and_as_a_date(server: Server, make: Make) -> None:
@@ -436,8 +447,8 @@ def test_no_secret_is_seen_anywhere(
     monkeypatch.setenv("BETA", "beta-1234567")
     caplog.set_level(logging.DEBUG)
     url = server.url.replace("//", "//user:gamma-1234567@") + "?key=delta-1234567&k=${BETA}"
-    fields = {"token": "epsilon-1234567", "plain": "${API_KEY}"}
-    victim = make(url=url, headers={"X-Key": "${API_KEY}", "X-Other": "zeta-1234567"}, fields=fields)
+    fields = {"token": "epsilon-1234567", "plain": "${API_KEY}", "a": {"pwd": "eta-1234567"}}
+    victim = make(url=url, headers={"X-Key": "${API_KEY}", "X-Other": "zeta-1234567"}, fields=fields, send="base64")
     server.then(None, leak, meets.say("", 302, Location="http://x/?k=beta-1234567"), meets.say("<p>delta-1234567"))
     victim.decide(waves())
     assert server.seen[0].headers["x-key"] == "alpha-1234567"
@@ -730,17 +741,16 @@ def fooled(folder: Path, victim: Victim) -> Outcome:
 
 
 def searched(victim: Victim, name: str, *, labels_only: bool = False) -> tuple[Any, ...]:
-    """Give all that a search of 80 queries asks and finds."""
+    """Give all that a search of 40 queries asks and finds."""
     clean = torch.from_numpy(world.sound()[None, :, 0].astype(np.float32))
-    threat = Threat(Targeted("high"), budget=Budget(queries=80))
+    threat = Threat(Targeted("high"), budget=Budget(queries=40))
     oracle = Oracle(victim, threat, clean, torch.tensor([2]), grid=[2**-15], labels_only=labels_only)
     with suppress(BudgetSpent):
         make_attack(name)(oracle, clean, dice("0", 1))
     return oracle.history, oracle.queries, oracle.best_margin.tolist(), oracle.best.tolist()
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.2])
-@pytest.mark.parametrize("name", ["square", "nes", "hopskipjump"])
+@pytest.mark.parametrize(("name", "rate"), [("square", 0.0), ("square", 0.2), ("nes", 0.2), ("hopskipjump", 0.2)])
 def test_a_search_over_http_is_the_same_query_for_query_whatever_breaks(
     server: Server, far: Make, name: str, rate: float
 ) -> None:
@@ -751,9 +761,9 @@ def test_a_search_over_http_is_the_same_query_for_query_whatever_breaks(
     only = {"labels_only": bool(labels)}
     assert searched(there, name, **only) == searched(here, name, **only)
     spent = there.spent()
-    assert spent["queries"] + spent["cached"] == 80
+    assert spent["queries"] + spent["cached"] == 40
     assert spent["queries"] == server.answered == len({seen.sound for seen in server.seen})
-    assert (spent["retries"] > 5) == (rate > 0)
+    assert (spent["retries"] > 3) == (rate > 0)
 
 
 @pytest.mark.parametrize("send", ["multipart", "raw", "base64"])
@@ -766,8 +776,8 @@ def test_a_search_on_a_card_that_is_served_is_the_same(make: Make, send: str) ->
         about = {"labels": list(world.LABELS), "sample_rate": world.RATE, "answer": "scores", "label": "label"}
         there = make(url=f"{url}/score", subtype="FLOAT", send=send, output="decision values", retries=8, **about)
         assert searched(there, "square") == searched(here, "square")
-    assert there.spent()["queries"] == 80
-    assert there.spent()["retries"] > 5
+    assert there.spent()["queries"] == 40
+    assert there.spent()["retries"] > 3
 
 
 def test_an_attack_over_a_broken_line_ends_in_the_very_file_of_one_at_home(

@@ -93,7 +93,7 @@ class Asker:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        self._lock, self._next = threading.Lock(), -math.inf
+        self._lock, self._next, self._met = threading.Lock(), -math.inf, False
 
     def __repr__(self) -> str:
         return f"Asker({self.shown})"
@@ -119,6 +119,7 @@ class Asker:
                 wait = None
                 try:
                     reply = self.wire.post(request)
+                    self._met = True
                     answered = answered or 200 <= reply.status < 300
                     if 200 <= reply.status < 300:
                         return self._json(reply)
@@ -127,6 +128,8 @@ class Asker:
                     fault = f"could not be asked at {self.shown}: {reason}"
                     if not reason.again:
                         raise self.fail(fault) from None
+                    if reason.absent and not self._met:
+                        raise self.fail(f"{fault}; is the server running, and the url right?") from None
                 if attempt < self.retries:
                     self._wait(attempt, wait, fault)
             tries = f" ({self.retries + 1} attempts)" if self.retries else ""

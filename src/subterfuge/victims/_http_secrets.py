@@ -131,9 +131,7 @@ def fields_of(card: Card, secrets: set[str]) -> dict[str, Any]:
     for name, given in card.get("fields", {}).items():
         if send == "multipart" and not isinstance(given, (str, int, float)):
             raise card.fail(f"fields.{name} is a {type(given).__name__}; a form holds texts, numbers, true and false")
-        fields[name] = _filled_deep(card, f"fields.{name}", given, secrets)
-        if LOOKS_SECRET.search(name) and isinstance(fields[name], str):
-            secrets.update(_parts(fields[name]))
+        fields[name] = _filled_deep(card, f"fields.{name}", given, secrets, bool(LOOKS_SECRET.search(name)))
     try:
         json.dumps(fields, allow_nan=False)
     except (TypeError, ValueError):
@@ -165,13 +163,19 @@ def shown_url(template: str) -> str:
     return re.sub(r"//[^/?#]*@", "//", template).partition("?")[0].partition("#")[0]
 
 
-def _filled_deep(card: Card, where: str, given: Any, secrets: set[str]) -> Any:
+def _filled_deep(card: Card, where: str, given: Any, secrets: set[str], secret: bool) -> Any:
+    """Fill all texts in a value; where its name looks `secret` they are secrets too."""
     if isinstance(given, str):
-        return filled(card, where, given, secrets)
+        text = filled(card, where, given, secrets)
+        secrets.update(_parts(text) if secret else ())
+        return text
     if isinstance(given, list):
-        return [_filled_deep(card, where, each, secrets) for each in given]
+        return [_filled_deep(card, where, each, secrets, secret) for each in given]
     if isinstance(given, dict):
-        return {name: _filled_deep(card, f"{where}.{name}", each, secrets) for name, each in given.items()}
+        return {
+            name: _filled_deep(card, f"{where}.{name}", each, secrets, secret or bool(LOOKS_SECRET.search(name)))
+            for name, each in given.items()
+        }
     return given
 
 

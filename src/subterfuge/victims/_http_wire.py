@@ -6,6 +6,7 @@ import logging
 import os
 import queue
 import re
+import socket
 import ssl
 import threading
 import zlib
@@ -26,11 +27,17 @@ T = TypeVar("T")
 
 
 class Broken(Exception):
-    """No whole answer came; `again` says whether another try may help."""
+    """No whole answer came.
 
-    def __init__(self, says: str, *, again: bool = True) -> None:
+    Args:
+        says: why.
+        again: whether another try may help.
+        absent: whether nobody is there; another try helps then only where somebody was.
+    """
+
+    def __init__(self, says: str, *, again: bool = True, absent: bool = False) -> None:
         super().__init__(says)
-        self.again = again
+        self.again, self.absent = again, absent
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,8 @@ class Wire:
         except ValueError as reason:  # what requests makes of an address or a header that cannot be
             raise Broken(f"the request cannot be made ({type(reason).__name__})", again=False) from None
         except OSError as reason:  # requests' own errors are such
-            raise Broken(_cause(reason)) from None
+            nobody = any(isinstance(each, ConnectionRefusedError | socket.gaierror) for each in _causes(reason))
+            raise Broken(_cause(reason), absent=nobody) from None
         except _broken_bodies() as reason:
             raise Broken(f"its answer broke off ({type(reason).__name__})") from None
         finally:
@@ -191,22 +199,30 @@ def _broken_bodies() -> tuple[type[Exception], ...]:
     return HTTPError, HTTPException
 
 
+def _causes(reason: BaseException) -> list[BaseException]:
+    """Give an error and what it came of, the deepest last."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = reason
+    while cause is not None:
+        chain.append(cause)
+        inner = [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
+        further = (each for each in inner if isinstance(each, BaseException) and each not in chain)
+        cause = next(further, None)
+    return chain
+
+
 def _cause(reason: BaseException) -> str:
-    """Say why there was no connection, in words that hold no address: the deepest cause that has any."""
-    words, seen = "the connection failed", set[int]()
-    cause: Any = reason
-    while isinstance(cause, BaseException) and id(cause) not in seen:
-        seen.add(id(cause))
+    """Say why there was no connection, in words that hold no address: those of the deepest cause that has any."""
+    words = "the connection failed"
+    for cause in _causes(reason):
         if isinstance(cause, ssl.SSLCertVerificationError):
             words = cause.verify_message.lower()
         elif isinstance(cause, ssl.SSLError) and cause.reason:
             words = str(cause.reason).replace("_", " ").lower()
         elif isinstance(cause, OSError) and cause.strerror:
             words = cause.strerror.lower()
-        elif type(cause).__name__ in _CAUSES:
-            words = _CAUSES[type(cause).__name__]
-        inner = [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
-        cause = next((each for each in inner if isinstance(each, BaseException) and id(each) not in seen), None)
+        else:
+            words = _CAUSES.get(type(cause).__name__, words)
     return words
 
 
