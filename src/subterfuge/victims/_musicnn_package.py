@@ -21,7 +21,7 @@ def file_of(card: Card, inside: str) -> Path:
         CardError: the folder has no such file.
         MissingExtra: the package is not installed, or has no such file.
     """
-    if "folder" in card.values:
+    if card.get("folder"):
         path = card.folder / str(card.get("folder")) / inside
         if not path.is_file():
             raise card.fail(

@@ -61,7 +61,7 @@ model = "MTT_musicnn"            # or MTT_vgg; MSD_musicnn, MSD_vgg, which know 
 overlap = 1.5                    # seconds from window to window, the package's input_overlap; without it, 187 frames
 float16 = false                  # true: round as the package does, and refuse the loud sounds on which it overflows
 as_trained = false               # true: MSD_vgg with the pooling of its training, which the package's code has wrong
-folder = "musicnn"               # the package's files, as of an unpacked wheel; without it, the installed ones
+folder = ""                      # the package's files, as of an unpacked wheel; "" for the installed ones
 labels = [                       # optional: the model's 50 tags, in its order
     "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
     "beat", "violin", "vocal", "synth", "female", "indian", "opera", "male", "singing", "vocals", "no vocals",
