@@ -333,6 +333,29 @@ def saved(thing: Any) -> bytes:
     return stream.getvalue()
 
 
+class Odd(nn.Module):
+    """Several outputs of one operator, lists of weights, a branch that depends on the sound, a matrix of constants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells, self.last = nn.LSTM(10, 4, batch_first=True), nn.Linear(4, 3)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        out, (state, _) = self.cells(wave.unflatten(1, (-1, 10)))
+        largest, _ = out.max(1)
+        loud = torch.cond(wave.square().mean() > 0.1, lambda x: x.sin(), lambda x: x.cos(), (largest,))
+        return self.last(loud + state[0]) * torch.tensor([1.0, float("inf"), -2.0]).clamp(max=3)
+
+
+def test_operators_of_several_outputs_and_branches_are_called_as_torchs_own_loader_calls_them(card) -> None:
+    program = exported(seeded(Odd), 0.1 * waves(1, 400))
+    victim = load_victim(card(program))
+    theirs = torch.export.load(io.BytesIO(program)).module()
+    for wave in (0.1 * waves(1, 400), 10 * waves(1, 400)):
+        assert torch.equal(victim.scores(wave), theirs(wave))
+        torch.testing.assert_close(slope(victim.scores, wave), slope(theirs, wave))
+
+
 # --- what is refused
 
 

@@ -1,10 +1,11 @@
 """Read a program of torch.export without torch.export.load, which would run what the file says.
 
 That loader unpickles example inputs, constants and odd tensors without bounds (where ``weights_only`` fails it tries
-without), evaluates shapes as Python by way of sympy, compiles guards and names into Python, and calls any function of
-torch that a node names, ``aten::save`` among them. None of it is needed to ask: a program is a list of operators, and
-sizes are known once a wave has come. So the JSON is read here, weights are taken as raw numbers (older files: with
-``weights_only``), and `ExportedModule` calls the operators one after the other.
+without), evaluates shapes as Python by way of sympy, compiles guards into Python, and looks up any name below torch
+that a node gives for its operator: ways to run whatever a file says, the first three tried with torch 2.13. None of it
+is needed to ask: a program is a list of operators, and sizes are known once a wave has come. So the JSON is read here,
+weights are taken as raw numbers (of older files: with ``weights_only``), and `ExportedModule` calls the operators one
+after the other.
 """
 
 from __future__ import annotations

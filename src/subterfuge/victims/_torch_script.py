@@ -1,10 +1,10 @@
 """Load a TorchScript archive after a look at what it holds.
 
-Its pickles are read by torch's own C++ reader, which calls no Python. What that reader does not look at is looked at
-here first: whether names are TorchScript's, and whether each tensor lies inside its storage and each storage inside its
-record. Its code is no Python either, but it is code: it runs as it is loaded (``__setstate__``) and as it is asked, and
-can compute for ever and fill the memory. Operators that reach files (``aten::save`` writes one, ``aten::from_file``
-maps one, and may write through the map), other processes or the network are refused by name.
+Its pickles are read by torch's own C++ reader, which calls no Python. They are looked at here first: whether names are
+TorchScript's, whether each tensor lies inside its storage, and, which that reader leaves out, whether each storage lies
+inside its record. Its code is no Python either, but it is code: it runs as it is loaded (``__setstate__``) and as it
+is asked, and can compute for ever and fill the memory. Operators that reach files (``aten::save`` writes one,
+``aten::from_file`` maps one, and may write through the map), other processes or the network are refused by name.
 """
 
 from __future__ import annotations

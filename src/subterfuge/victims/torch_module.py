@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
@@ -42,11 +41,11 @@ from torch import Tensor, nn
 from subterfuge.errors import InputError, VictimError, nearest
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
-from subterfuge.victims._code import find_function, told
+from subterfuge.victims._code import told
 from subterfuge.victims._device import device_of
 from subterfuge.victims._torch_export import Size
+from subterfuge.victims._torch_factory import built, source_fault
 from subterfuge.victims._torch_program import ONE_BY_ONE, load_program
-from subterfuge.victims._weights import load_weights
 from subterfuge.victims.card import Card, check_labels, fingerprint_of
 
 KEYS = {
@@ -263,7 +262,7 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Torc
         InputError: the device is not there.
     """
     output, input = card.get("output", "logits"), card.get("input", "NT")
-    fault = _word_fault("output", output, KINDS) or _word_fault("input", input, INPUTS) or _source_fault(card)
+    fault = _word_fault("output", output, KINDS) or _word_fault("input", input, INPUTS) or source_fault(card)
     seconds = float(card.get("probe_seconds", 1.0))
     if not 0 < seconds <= 60:
         fault = f"probe_seconds = {seconds:g}; a length above 0 and up to 60 s was expected"
@@ -272,7 +271,7 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Torc
     where, labels = device_of(device), card.labels or ()
     rows = 1 if input == "T" else None
     if card.get("program") is None:
-        module, source = _built(card)
+        module, source = built(card)
         print_of = _fingerprint(module, source, labels, card.sample_rate, output, input)
         victim = TorchVictim(card.name, labels, card.sample_rate, module, output, input, where, print_of)
         victim = replace(victim, probe_seconds=seconds, rows=rows)
@@ -287,43 +286,6 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Torc
     if isinstance(settled, str):
         raise card.fail(settled)
     return settled if card.get("program") is None or settled.rows else _one_by_one(settled)
-
-
-def _source_fault(card: Card) -> str | None:
-    """Say what is wrong with the keys that tell where the module comes from."""
-    factory = [key for key in ("arguments", "weights") if card.get(key)]
-    if (card.get("module") is None) == (card.get("program") is None):
-        has = "neither module nor program" if card.get("module") is None else "both module and program"
-        return (
-            f'has {has}; exactly one was expected: module = "FILE.py:FACTORY", or program = "FILE", which '
-            "torch.export.save or torch.jit.save wrote"
-        )
-    if card.get("program") is not None and factory:
-        return f"{' and '.join(factory)} belong to a module, and the card names a program, which holds all of its own"
-    return None
-
-
-def _built(card: Card) -> tuple[nn.Module, str]:
-    """Call the factory that a card names; give its module, with its weights, and what tells the code."""
-    if card.get("weights"):
-        card.file("weights")
-    found = find_function(card, "module")
-    arguments = card.get("arguments", {})
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            module = found.function(**arguments)
-    except Exception as reason:
-        told_of = told(reason, card.folder)
-        raise card.fail(f'module = "{card.get("module")}" died with arguments = {arguments}: {told_of}') from reason
-    if not isinstance(module, nn.Module):
-        raise card.fail(
-            f'module = "{card.get("module")}" gave a {type(module).__name__}; a torch.nn.Module was expected'
-        )
-    if card.get("weights"):
-        load_weights(card, module)
-    code = fingerprint_of(*(part for source in found.sources for part in source))
-    return module, code + json.dumps([card.get("module"), arguments], sort_keys=True, default=str)
 
 
 def _one_by_one(victim: TorchVictim) -> TorchVictim:
