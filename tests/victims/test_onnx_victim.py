@@ -355,6 +355,7 @@ def test_other_inputs_are_constants_on_the_card(card) -> None:
         ({"inputs": {"gian": 1}}, "inputs names 'gian', which the model does not have; did you mean gain"),
         ({"inputs": {"gain": "loud", "state": 0}}, "inputs gives gain = 'loud'; a number, or a list of numbers"),
         ({"inputs": {"gain": 1, "state": [1, 2]}}, r"inputs gives state as \(2,\) numbers, and the model takes"),
+        ({"inputs": {"gain": 1, "state": 0, "wave": 0}}, "the model has the inputs .*; say by input_name which is the"),
         (
             {"inputs": {"gain": 1, "state": 0}, "output_name": "bst"},
             'output_name = "bst", which the model does not have',
@@ -367,14 +368,44 @@ def test_unclear_inputs_and_outputs_are_told(values: dict[str, Any], says: str, 
         load_victim(card(scaled_net(), **values))
 
 
-def test_a_fixed_length_is_told_in_samples_and_seconds(card) -> None:
+@pytest.mark.parametrize("place", [1, 2])
+def test_axes_of_length_1_around_the_classes_do_not_count(place: int, card) -> None:
+    model = waveform_net()
+    model.graph.node[-1].output[0] = "mine"
+    model.graph.initializer.append(numpy_helper.from_array(np.array([place]), "place"))
+    model.graph.node.append(helper.make_node("Unsqueeze", ["mine", "place"], ["scores"]))
+    model.graph.output[0].CopyFrom(onnx.ValueInfoProto(name="scores"))
+    victim = loaded(card(model))
+    (expected,) = asked(waveform_net(), {"wave": waves().numpy()})
+    np.testing.assert_allclose(victim.scores(waves()), expected, rtol=1e-5, atol=1e-6)
+    near(victim, waves())
+
+
+def test_an_answer_for_each_frame_is_refused(card) -> None:
+    model = model_of(
+        [helper.make_node("Reshape", ["wave", "rows"], ["scores"])],
+        {"wave": ["n", "t"]},
+        {"scores": ["n", "frames", 3]},
+        {"rows": np.array([0, -1, 3])},
+    )
+    with pytest.raises(CardError, match=r"answered 1 clip with numbers of shape \(1, 500, 3\); \(1, 3\) was expected"):
+        load_victim(card(model, probe_seconds=1500 / RATE))
+
+
+def test_a_fixed_length_is_told_in_samples_and_seconds(card, tmp_path: Path) -> None:
     victim = loaded(card(waveform_net(["n", 4000])))
     assert victim.probe_seconds == 0.5
+    assert victim.length is not None
+    assert (victim.length.takes(4000), victim.length.takes(8000)) == (True, False)
     near(victim, waves())
     for each in (victim, victim.twin):
         assert each is not None
         with pytest.raises(VictimError, match=r"takes sounds of 4000 samples \(0.5 s\) and no other, .* 8000 \(1 s\)"):
             each.scores(waves(1, 8000))
+    (tmp_path / "any.toml").write_text(
+        f'schema = 1\nkind = "windowed"\nsample_rate = {RATE}\nvictim = "card.toml"\nwindow_seconds = 0.5\n'
+    )
+    assert load_victim(tmp_path / "any.toml").scores(waves(2, 9000)).shape == (2, 3)
     with pytest.raises(CardError, match=r"probe_seconds = 1, but the model takes 4000 samples .* 0.5 s"):
         load_victim(card(waveform_net(["n", 4000]), probe_seconds=1.0))
 
@@ -447,6 +478,12 @@ def test_weights_that_are_missing_or_cut_short_are_named(card, tmp_path: Path) -
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(CardError, match=r"\"weights.bin\", which is not there; put it beside the model"):
         load_victim(path)
+
+
+def test_weights_from_nowhere_in_particular_are_refused(card, tmp_path: Path) -> None:
+    raw = external(tmp_path).replace(b"\x06offset\x12\x010", b"\x06offset\x12\x01x")
+    with pytest.raises(CardError, match="from and to bytes that are no whole numbers from 0 on"):
+        load_victim(card(raw))
 
 
 @pytest.mark.parametrize(
@@ -575,6 +612,22 @@ def test_operators_older_than_broadcasting_have_no_twin(card) -> None:
     )
     victim = loaded(card(model))
     assert victim.no_twin == "its operators are of version 6, and those from 7 on have one"
+
+
+def test_a_step_that_dies_in_torch_alone_is_named(card, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(node: Any, x: Tensor) -> Tensor:
+        if x.shape[-1] > 1000:
+            raise RuntimeError("out of breath\nand more")
+        return x.tanh()
+
+    monkeypatch.setitem(_onnx_graph.OPERATORS, "Tanh", dies)
+    model = waveform_net()
+    model.graph.node[2].name = "bend"
+    without(card, model, "the operator Tanh of node 'bend' died: out of breath")
+    victim = loaded(card(model, probe_seconds=0.5))
+    assert victim.twin is not None
+    with pytest.raises(VictimError, match="on 1 waves of 9000 samples: the operator Tanh of node 'bend' died"):
+        victim.twin.scores(waves(1, 9000))
 
 
 def test_a_twin_that_differs_is_told_with_its_gap(card, monkeypatch: pytest.MonkeyPatch) -> None:

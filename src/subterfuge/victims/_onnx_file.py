@@ -123,10 +123,12 @@ def _beside(card: Card, path: Path, proto: Any) -> list[Path]:
         if not place.is_file():
             raise card.fail(f"{named}, which is not there; put it beside the model, into {path.parent}")
         try:
-            end = int(about.get("offset", 0)) + int(about.get("length", 0))
+            offset, length = int(about.get("offset", 0)), int(about.get("length", 0))
         except ValueError:
-            raise card.fail(f"{named}, at an offset or of a length that is no number") from None
-        if end > place.stat().st_size:
+            offset = length = -1
+        if min(offset, length) < 0:
+            raise card.fail(f"{named}, from and to bytes that are no whole numbers from 0 on")
+        if offset + length > place.stat().st_size:
             raise card.fail(f"{named}, which ends at byte {place.stat().st_size}, before they do; copy it once more")
         found[where] = place
     return [found[where] for where in sorted(found)]

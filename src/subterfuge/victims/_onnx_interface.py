@@ -63,8 +63,8 @@ class Interface:
         if self.length is not None and wave.shape[-1] != self.length:
             raise VictimError(
                 f"the victim {name} takes sounds of {self.length} samples ({self.length / rate:.4g} s) and no other, "
-                f"and was asked about {wave.shape[-1]} ({wave.shape[-1] / rate:.4g} s); cut or lengthen the sound, or "
-                "export the model with a dynamic time axis"
+                f"and was asked about {wave.shape[-1]} ({wave.shape[-1] / rate:.4g} s); export it with a dynamic time "
+                'axis, or put a card of kind "windowed" around it, which asks about any sound, window by window'
             )
         pieces = [row[None] for row in wave] if self.alone else [wave]
         answers = [_rows(run(self._inputs(piece)), len(piece), classes) for piece in pieces]
@@ -76,14 +76,11 @@ class Interface:
 
 
 def _rows(raw: Tensor, rows: int, classes: int) -> Tensor:
-    """Take away axes of length 1 around the classes; anything else stays, and is refused by who checks it."""
+    """Take away axes of length 1; anything else stays, and is refused by who checks it."""
     if classes == 2 and raw.numel() == rows:
         return raw.reshape(rows, 1)
-    return raw.reshape(rows, classes) if raw.numel() == rows * classes and raw.shape[-1:] != (rows,) else _plain(raw)
-
-
-def _plain(raw: Tensor) -> Tensor:
-    return raw[None] if raw.ndim == 1 else raw
+    long = [size for size in raw.shape if size != 1]
+    return raw.reshape(rows, classes) if long == [size for size in (rows, classes) if size != 1] else raw
 
 
 def two_of(raw: Tensor, output: str) -> Tensor:
@@ -187,6 +184,8 @@ def _extra(card: Card, about: Any, value: Any) -> Extra:
             f"inputs gives {about.name} = {value!r}; a number, or a list of numbers, was expected"
         ) from None
     tensor = torch.from_numpy(array).to(dtype)
+    if dtype not in FLOATS.values() and bool((tensor.double() != torch.from_numpy(array)).any()):
+        raise card.fail(f"inputs gives {about.name} = {value!r}, and the model takes {about.type}")
     if tensor.ndim == 0:
         return Extra(tensor, sizes)
     if tensor.ndim != len(sizes) or any(want not in (None, got) for want, got in zip(sizes, tensor.shape, strict=True)):

@@ -125,7 +125,12 @@ def twin_of_file(
     given = {
         name: each.of(1) for name, each in interface.extras.items() if each.shape is None or None not in each.shape
     }
-    graph = graph_of(file.proto.graph, file.opset, [interface.output], given)
+    try:
+        graph = graph_of(file.proto.graph, file.opset, [interface.output], given)
+    except NoTwin:
+        raise
+    except Exception as reason:  # onnxruntime took the file, and numpy or torch does not
+        raise NoTwin(f"its graph cannot be taken over: {type(reason).__name__}: {reason}") from reason
     name, labels, rate, fingerprint = about
     twin = OnnxTwin(f"{name} (twin)", labels, rate, fingerprint, graph, interface, output)
     return _unsquashed(twin)

@@ -30,9 +30,11 @@ from subterfuge.errors import VictimError, nearest
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._device import device_of
+from subterfuge.victims._onnx_compare import compared
 from subterfuge.victims._onnx_file import check_rate, labels_of, libraries, read_onnx, session_of
 from subterfuge.victims._onnx_interface import Interface, interface_of, two_of
-from subterfuge.victims._onnx_twin import OnnxTwin, twin_of_file
+from subterfuge.victims._onnx_twin import twin_of_file
+from subterfuge.victims._torch_export import Size
 from subterfuge.victims.card import Card, fingerprint_of
 from subterfuge.victims.twins import NoTwin
 
@@ -59,12 +61,6 @@ output_name = "scores"           # which output holds the scores; the first with
 inputs = { }                     # constants for other inputs, as { sr = 16000, state = 0 }; a number fills any shape
 probe_seconds = 1.0              # length of the noise that is asked first, for models that take one length only
 """
-ROUNDING, NEAR = 1e-4, 1e-2
-"""Gaps of the twin, as shares of the spread of the numbers: below the first is rounding, above the second a fault."""
-PROBES = ((1.0, (5.0, 0.5)), (0.73, (1.0, 0.03)), (1.37, (3.0, 0.1)))
-"""Lengths, as shares of the probe's, and levels, as shares of the noise's, at which the twin is compared."""
-SEEN = 1e-6
-"""The least probability that is compared, by its logarithm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +93,12 @@ class OnnxVictim:
     def answers_most_probable(self) -> bool:
         """Whether `decide` is the largest of `probabilities`, wherever it has any."""
         return True
+
+    @property
+    def length(self) -> Size | None:
+        """What lengths it takes, in samples, where it takes one only."""
+        only = self.interface.length
+        return None if only is None else Size(only, only)
 
     @property
     def at_once(self) -> int:
@@ -195,53 +197,6 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Onnx
         raise card.fail(fault)
     try:
         twin = twin_of_file(file, interface, output, (card.name, labels, card.sample_rate, print_of))
-        return replace(victim, twin=_compared(victim, twin))
+        return replace(victim, twin=compared(twin, victim.numbers, seconds))
     except NoTwin as reason:
         return replace(victim, no_twin=str(reason))
-
-
-def _compared(victim: OnnxVictim, twin: OnnxTwin) -> OnnxTwin:
-    """Give a twin that answers as the model does on noise, with a warning where the two differ by more than rounding.
-
-    Raises:
-        NoTwin: they differ by more, or the twin has no slope there; the message says by how much.
-    """
-    gap = least = most = steepest = 0.0
-    for place, (share, levels) in enumerate(PROBES):
-        share = 1.0 if victim.interface.length is not None else share
-        wave = noise(victim.sample_rate, share * victim.probe_seconds, 2) * torch.tensor(levels)[:, None]
-        wave = wave.roll(place, -1).clamp(-1, 1).requires_grad_()
-        try:
-            true = _seen(victim.numbers(wave), victim.output)
-        except VictimError:
-            continue  # a length that it does not take; it took the first one
-        try:
-            guess, scores = _seen(twin.numbers(wave), victim.output), twin.scores(wave)
-        except VictimError as reason:
-            raise NoTwin(str(reason.__cause__ or reason)) from reason
-        if not scores.requires_grad:
-            raise NoTwin("its answers are cut off from its input, by steps that round or compare")
-        mix = torch.randn(scores.shape, generator=torch.Generator().manual_seed(place))
-        (slope,) = torch.autograd.grad((scores * mix).sum(), wave)
-        if not bool(torch.isfinite(slope).all()):
-            raise NoTwin(f"its gradient at {share * victim.probe_seconds:.3g} s of noise holds NaN or infinite numbers")
-        steepest = max(steepest, float(slope.abs().max()))
-        gap = max(gap, float((true - guess).abs().max()))
-        least, most = min(least, float(true.min())), max(most, float(true.max()))
-    if not steepest:
-        raise NoTwin("its gradient is zero at noise of every level, so there is nothing to climb")
-    share = gap / max(most - least, 1e-30)
-    if share > NEAR:
-        raise NoTwin(
-            f"its graph in torch differs from onnxruntime by {gap:.2g}, {share:.2g} of the spread of its answers"
-        )
-    if share <= ROUNDING:
-        return twin
-    note = f"the twin differs from onnxruntime by {gap:.2g} at most, {share:.2g} of the spread of its answers"
-    return replace(twin, warnings=(note,))
-
-
-def _seen(raw: Tensor, output: str) -> Tensor:
-    """Give numbers as they are compared: probabilities by their logarithms, none below `SEEN`."""
-    raw = raw.detach().double()
-    return raw.clamp_min(SEEN).log() if output in ("probabilities", "tag probabilities") else raw
