@@ -92,7 +92,6 @@ def spectral_net(tail: str | None = None) -> Any:
         "length": 256,
         "bands": 24,
         "rate": RATE,
-        "frames_last": [0, -1],
         "last_axis": [-1],
     }
     constants: dict[str, NDArray[Any]] = {name: np.array(value, np.int64) for name, value in whole.items()}
