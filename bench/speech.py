@@ -164,10 +164,8 @@ def run(
         if name not in done:
             victim = vad if door == "vad" else load_victim(doors[door])
             result = out / f"{path.stem}-as-{door.replace('+', '-')}-{target.replace(' ', '-')}.wav"
-            for old in out.glob(f"{result.stem}.*"):
-                old.unlink()
-            won = attack(path, victim, Threat(goal=Targeted(target)), out=result, control=0)
-            files = [each for each in out.glob(f"{result.stem}.*") if each.suffix in (".wav", ".flac")]
+            won = attack(path, victim, Threat(goal=Targeted(target)), out=result, force=True, control=0)
+            files = [each for each in out.iterdir() if each.stem == result.stem and each.suffix in (".wav", ".flac")]
             done[name] = {
                 "name": name,
                 "what": what,
