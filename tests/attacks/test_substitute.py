@@ -88,6 +88,20 @@ def test_the_number_of_queries_is_its_own_where_the_budget_has_none() -> None:
     assert search(attack, victim, clean, limit=LeastSNR(40.0), budget=Budget(queries=55)).queries == [55]
 
 
+def test_where_nothing_was_won_guided_takes_over_and_the_record_says_when() -> None:
+    victim, w = two_sided(T)
+    clean = at_distance(tones(1, T), w, 1.0)
+    told = {"front": "wave", "first": 40, "queries": 100, "walk": (5, 5)}
+    stays = search(Substitute(**told, resign=0), victim, clean, limit=LeastSNR(40.0))
+    assert "resigned_after_queries" not in stays.findings[0]
+    gives_way = search(Substitute(**told, resign=60), victim, clean, limit=LeastSNR(40.0))
+    assert 60 <= gives_way.findings[0]["resigned_after_queries"] < 100 < gives_way.queries[0]
+    assert gives_way.findings[0]["starts"], "what guided tells of itself"
+    won = search(Substitute(front="wave", first=T + 20, queries=400, climb=40, walk=(20, 40)), victim, clean)
+    assert won.won.all()
+    assert "resigned_after_queries" not in won.findings[0]
+
+
 def test_a_victim_that_dies_is_not_silenced() -> None:
     def dies(wave: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("out of order")

@@ -99,16 +99,20 @@ class Guided:
     def __call__(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator]) -> None:
         """Search for each row in turn, from each start in turn."""
         for row in range(len(clean)):
-            walk = Walk(self, oracle, clean[row], row, dice[row])
-            going, before, most = True, oracle.queries[row], most_queries(oracle, self.queries)
-            if self.evolve:
-                with suppress(Spent):
-                    Evolution().search(Line(oracle, row, self.evolve, clean[row]), dice[row])
-                going = walk.from_(oracle.best[row].clone())
-            for db in self._levels(oracle):
-                if not going or oracle.queries[row] - before >= most:
-                    break
-                going = walk.from_(oracle.start[row] + walk.noise(db))
+            self.search(oracle, clean, dice, row)
+
+    def search(self, oracle: Oracle, clean: Tensor, dice: Sequence[torch.Generator], row: int) -> None:
+        """Search for one row of the clips (N, T), from each start in turn."""
+        walk = Walk(self, oracle, clean[row], row, dice[row])
+        going, before, most = True, oracle.queries[row], most_queries(oracle, self.queries)
+        if self.evolve:
+            with suppress(Spent):
+                Evolution().search(Line(oracle, row, self.evolve, clean[row]), dice[row])
+            going = walk.from_(oracle.best[row].clone())
+        for db in self._levels(oracle):
+            if not going or oracle.queries[row] - before >= most:
+                break
+            going = walk.from_(oracle.start[row] + walk.noise(db))
 
     def _levels(self, oracle: Oracle) -> Iterator[float]:
         """Give the noise of each start; without end where the budget says when to end, as far as there is noise."""

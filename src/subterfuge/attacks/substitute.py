@@ -5,6 +5,9 @@ substitute hears through a differentiable front end and learns the goal's margin
 won: with `-o learn=labels` it serves a victim that gives labels alone. What it is taught lies where the attack goes:
 random changes first, then, each round, the substitute's quietest win by some margin, louder and quieter, and that win
 moved along the Jacobian of the front end, in random directions of the features (Papernot's augmentation).
+
+A victim that hears what no front end hears is not learned. Where scores are seen and no change has won after `resign`
+queries, `guided` takes over, which needs no front end.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.attacks._substitute_local import Examples, nearer, random_changes
+from subterfuge.attacks.guided import Guided
 from subterfuge.attacks.knobs import expect, most_queries
 from subterfuge.attacks.pgd import PGD
 from subterfuge.attacks.quietest import Quietest
@@ -58,6 +62,8 @@ class Substitute:
     """Levels of the first changes, in dB below the clip; without a win, each round tries 2 dB louder ones."""
     patience: int = 15
     """Rounds without a gain of 0.05 dB (0.6 % of the margin, where that is sought) after which the search ends."""
+    resign: int = 800
+    """Queries without a win after which `guided` takes over, with a count of its own; 0 for never."""
     needs: ClassVar[Gives] = Gives.SCORES
     seeks: ClassVar[Seeks] = "quiet"
     starts_elsewhere: ClassVar[bool] = False
@@ -80,6 +86,7 @@ class Substitute:
             ("loudest_db", -60, 150),
             ("quietest_db", self.loudest_db, 150),
             ("patience", 1, math.inf),
+            ("resign", 0, math.inf),
         ):
             expect("substitute", knob, getattr(self, knob), least, most)
         for steps in self.walk:
@@ -98,6 +105,13 @@ class Substitute:
                 self._search(oracle, clean[row], row, dice[row], examples)
             finally:
                 oracle.findings[row]["substitute"] = examples.report()
+            if self._resigns(oracle, row) and bool(oracle.open()[row]):
+                oracle.findings[row]["resigned_after_queries"] = oracle.queries[row]
+                Guided().search(oracle, clean, dice, row)
+
+    def _resigns(self, oracle: Oracle, row: int) -> bool:
+        able = self.learn == "scores" and self.resign > 0
+        return able and not oracle.won[row] and oracle.queries[row] >= self.resign
 
     def _search(self, oracle: Oracle, clean: Tensor, row: int, die: torch.Generator, examples: Examples) -> None:
         most = oracle.queries[row] + most_queries(oracle, self.queries)
@@ -114,7 +128,7 @@ class Substitute:
         if self.learn == "labels" and oracle.won[row] and not nearer(examples, most):
             return
         last, stale, turn = math.inf, 0, 0
-        while stale < self.patience and oracle.queries[row] < most:
+        while stale < self.patience and oracle.queries[row] < most and not self._resigns(oracle, row):
             examples.fit(self.memory)
             tries = self._tries(oracle, row, die, examples, turn)[: most - oracle.queries[row]]
             if len(examples.ask(tries)) < len(tries):

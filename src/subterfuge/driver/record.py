@@ -18,7 +18,7 @@ from subterfuge.oracle import Oracle, Step
 from subterfuge.threat import Goal, Threat
 from subterfuge.victim import Gives, Victim
 
-BLACK_BOX = {"substitute": Gives.SCORES, "evolution": Gives.SCORES, "hopskipjump": Gives.LABELS}
+BLACK_BOX = {"substitute": Gives.SCORES, "guided": Gives.SCORES, "evolution": Gives.SCORES, "hopskipjump": Gives.LABELS}
 """What to try where an attack without gradients lost, the frugal first, and what it needs."""
 
 
