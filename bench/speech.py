@@ -29,10 +29,10 @@ from subterfuge.driver import attack
 from subterfuge.threat import Targeted, Threat
 from subterfuge.training.demo_data import embedded_clips
 from subterfuge.victims import load_victim
-from subterfuge.victims._resemblyzer_net import embed, unit
-from subterfuge.victims._silero_net import load_program
 from subterfuge.victims._speech_wheel import wheel_file
 from subterfuge.victims.resemblyzer import THRESHOLD, ResemblyzerVictim
+from subterfuge.victims.resemblyzer.net import embed, unit
+from subterfuge.victims.silero_vad.net import load_program
 
 ROOT = Path(__file__).resolve().parent
 RATE = 16000

@@ -353,7 +353,7 @@ def test_a_card_that_is_not_there_is_refused(tmp_path: Path, out: Path) -> None:
             ["bands.py has no function band", "did you mean bands"],
         ),
         (', "high"]', "]", ["(1, 3)", "(1, 2) was expected", "one number for each of its 2 labels"]),
-        ('kind = "torch"', 'kind = "touch"', ["kind = \"touch\"", "did you mean torch"]),
+        ('kind = "torch"', 'kind = "touch"', ['kind = "touch"', "did you mean torch"]),
         ("sample_rate", "samplerate", ["'samplerate' is not known", "did you mean sample_rate?"]),
         ("sample_rate = 8000", "sample_rate = 8", ["sample_rate = 8", "1000 to 384000 Hz"]),
         ("schema = 1", "schema = 2", ["schema = 2", "reads schema = 1"]),

@@ -21,8 +21,9 @@ import torch
 from subterfuge.driver import score
 from subterfuge.errors import CardError, VictimError
 from subterfuge.victim import Gives, Kind
-from subterfuge.victims import _command_run, load_victim
+from subterfuge.victims import load_victim
 from subterfuge.victims.command import CommandVictim
+from subterfuge.victims.command import run as _command_run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of these tests are written for POSIX")
 

@@ -26,11 +26,13 @@ from torch import Tensor
 from subterfuge.audio import Clip
 from subterfuge.errors import CardError, MissingExtra, VictimError
 from subterfuge.victim import Gives, Kind
-from subterfuge.victims import _musicnn_package, _musicnn_spectra, check_victim, load_victim, musicnn
-from subterfuge.victims._musicnn_checkpoint import Damaged, read_tensors
-from subterfuge.victims._musicnn_crc import crc32c
-from subterfuge.victims._musicnn_networks import MODELS, network_of
+from subterfuge.victims import check_victim, load_victim, musicnn
 from subterfuge.victims.musicnn import MusicnnVictim
+from subterfuge.victims.musicnn import package as _musicnn_package
+from subterfuge.victims.musicnn import spectra as _musicnn_spectra
+from subterfuge.victims.musicnn.checkpoint import Damaged, read_tensors
+from subterfuge.victims.musicnn.crc import crc32c
+from subterfuge.victims.musicnn.networks import MODELS, network_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WINDOW = 186 * 256

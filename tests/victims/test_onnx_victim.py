@@ -25,10 +25,11 @@ from subterfuge import Targeted, Threat, attack
 from subterfuge.attacks import Quietest
 from subterfuge.errors import CardError, MissingExtra, VictimError
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims import _onnx_graph, check_victim, load_victim
-from subterfuge.victims._check_gradient import slopes_at
-from subterfuge.victims._onnx_graph import OPERATORS, graph_of
+from subterfuge.victims import check_victim, load_victim
+from subterfuge.victims.check.gradient import slopes_at
 from subterfuge.victims.onnx import OnnxVictim
+from subterfuge.victims.onnx import graph as _onnx_graph
+from subterfuge.victims.onnx.graph import OPERATORS, graph_of
 
 QUICK = Quietest(starts=(math.inf,), even=0, climb=100, resort=1, race=(20, 20), keep=(1,))
 

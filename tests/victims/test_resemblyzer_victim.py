@@ -23,10 +23,11 @@ from subterfuge.driver import attack
 from subterfuge.dsp.mel import melspectrogram
 from subterfuge.errors import CardError, MissingExtra, VictimError
 from subterfuge.threat import Targeted, Threat
-from subterfuge.victims import _resemblyzer_net, _speech_wheel, load_victim, resemblyzer
-from subterfuge.victims._check_gradient import slopes_at
-from subterfuge.victims._resemblyzer_net import embed, lifted, load_encoder, pieces
+from subterfuge.victims import _speech_wheel, load_victim, resemblyzer
 from subterfuge.victims.card import COMMON
+from subterfuge.victims.check.gradient import slopes_at
+from subterfuge.victims.resemblyzer import net as _resemblyzer_net
+from subterfuge.victims.resemblyzer.net import embed, lifted, load_encoder, pieces
 
 pytestmark = pytest.mark.skipif(find_spec("resemblyzer") is None, reason="pip install --no-deps resemblyzer==0.1.4")
 ANNA, BEN, CLEO = "en-us+f3", "en-us+m3", "en+Andrea"

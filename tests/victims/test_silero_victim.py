@@ -21,10 +21,10 @@ from subterfuge.errors import CardError, MissingExtra, VictimError
 from subterfuge.threat import Targeted, Threat
 from subterfuge.training.demo_data import embedded_clips
 from subterfuge.victims import _speech_wheel, load_victim, silero_vad
-from subterfuge.victims._check_gradient import slopes_at
-from subterfuge.victims._silero_net import load_program, original_chances, silero_of
-from subterfuge.victims._silero_pool import POOLS, Pool
 from subterfuge.victims.card import COMMON
+from subterfuge.victims.check.gradient import slopes_at
+from subterfuge.victims.silero_vad.net import load_program, original_chances, silero_of
+from subterfuge.victims.silero_vad.pool import POOLS, Pool
 
 pytestmark = pytest.mark.skipif(find_spec("silero_vad") is None, reason="pip install --no-deps silero-vad==6.2.3")
 QUICK = Quietest(starts=(np.inf,), even=0, climb=100, resort=1, race=(10,), keep=())

@@ -33,7 +33,7 @@ from subterfuge.training.demo_data import embedded_card, embedded_clips
 from subterfuge.training.seed_study_cards import cards
 from subterfuge.victim import Gives, Kind, Victim, duels_of, winner
 from subterfuge.victims import load_victim
-from subterfuge.victims._check_gradient import slopes_at
+from subterfuge.victims.check.gradient import slopes_at
 from subterfuge.victims.sklearn import SklearnTwin, SklearnVictim
 
 NAMES = ["cel", "flu", "tru"]

@@ -23,8 +23,8 @@ from subterfuge.driver import attack
 from subterfuge.errors import CardError, MissingExtra, VictimError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import load_victim
-from subterfuge.victims._check_gradient import slopes_at
-from subterfuge.victims._hf_front import Found, front_of
+from subterfuge.victims.check.gradient import slopes_at
+from subterfuge.victims.transformers.front import Found, front_of
 
 ROUNDING = {"rtol": 1e-5, "atol": 2e-5}
 COARSE = {"rtol": 1e-3, "atol": 1e-4}

@@ -16,7 +16,7 @@ VALUED = ("confident", "tag+", "tag-")
 
 
 def parse_goal(text: str | None, target: str | None) -> Goal:
-    """Read a goal as the command line gives it: one of `GOALS`, ``confident``, ``tag+`` and ``tag-`` with a probability.
+    """Read a goal as the command line gives it: one of `GOALS`, some of them with a probability.
 
     >>> parse_goal("confident=0.8", "tru")
     Confident(target='tru', p=0.8)

@@ -75,8 +75,8 @@ def fault_of(raw: Tensor, output: str) -> str | None:
         low, high = float(raw.min()), float(raw.max())
         if low < -SUM or high > 1 + SUM:
             return (
-                f'output = "{output}", but those of a second of noise lie between {low:.3g} and {high:.3g}, where 0 to 1 '
-                'was expected; is it "tag logits"?'
+                f'output = "{output}", but those of a second of noise lie between {low:.3g} and {high:.3g}, where 0 to '
+                '1 was expected; is it "tag logits"?'
             )
     if output not in ("probabilities", "log-probabilities"):
         return None

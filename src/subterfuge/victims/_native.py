@@ -2,7 +2,7 @@
 
 An SVC, a forest, a histogram gradient booster and a neighbours classifier hand their arrays to C, which reads
 where they point. So a forged file could read outside of them although it names nothing but scikit-learn.
-Neighbour trees are checked where they are made (`_pickle_makers`), and so are the trees of a pickle; here, the trees
+Neighbour trees are checked where they are made (`modelfile.makers`), and so are the trees of a pickle; here, the trees
 of a skops file, which makes them itself, and what holds between objects.
 """
 
@@ -16,7 +16,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.tree._tree import Tree
 
-from subterfuge.victims._pickle_numpy import Damaged, Refused
+from subterfuge.victims.modelfile.numpy import Damaged, Refused
 
 
 def check(model: object) -> None:

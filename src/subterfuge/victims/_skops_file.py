@@ -3,7 +3,7 @@
 skops is a zip of ``schema.json``, a tree of nodes that each name a loader, a module and a class, beside the
 arrays in numpy's format. Its audit trusts all of scikit-learn's estimators; here the loaders are narrowed to
 those that hold data and objects, because some have let calls through in the past (CVE-2025-54412,
-CVE-2025-54413), and the plain classes of `_pickle_names` are trusted too. So is the decision tree, as long as
+CVE-2025-54413), and the plain classes of `modelfile.names` are trusted too. So is the decision tree, as long as
 everything else of scikit-learn's in the file is on that list: skops makes it without a look at its nodes, and
 `_native.check`, which knows those classes, looks at them before anyone asks it. Neighbour trees are not trusted.
 """
@@ -17,9 +17,9 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from subterfuge.victims._inflate import Unreadable
-from subterfuge.victims._pickle_makers import DTYPE
-from subterfuge.victims._pickle_names import CLASSES, LOSSES, SCORES, TREE
-from subterfuge.victims._pickle_numpy import Refused
+from subterfuge.victims.modelfile.makers import DTYPE
+from subterfuge.victims.modelfile.names import CLASSES, LOSSES, SCORES, TREE
+from subterfuge.victims.modelfile.numpy import Refused
 
 _LOADERS = frozenset(
     {

@@ -9,11 +9,11 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-from subterfuge.victims._pickle_arrays import WRAPPER, ArrayPlace, read, skip
-from subterfuge.victims._pickle_machine import Machine, Thing
-from subterfuge.victims._pickle_makers import DTYPE, MAKERS, Maker, fetch, setter
-from subterfuge.victims._pickle_names import CLASSES, VALUES, Name, today
-from subterfuge.victims._pickle_numpy import Refused, state_dtype
+from subterfuge.victims.modelfile.arrays import WRAPPER, ArrayPlace, read, skip
+from subterfuge.victims.modelfile.machine import Machine, Thing
+from subterfuge.victims.modelfile.makers import DTYPE, MAKERS, Maker, fetch, setter
+from subterfuge.victims.modelfile.names import CLASSES, VALUES, Name, today
+from subterfuge.victims.modelfile.numpy import Refused, state_dtype
 
 _RECONSTRUCTOR: Name = ("copyreg", "_reconstructor")
 _DICT: Name = ("builtins", "dict")

@@ -1,0 +1,248 @@
+"""Any program as a victim: it gets the path of a WAV file, and prints JSON.
+
+The card is `EXAMPLE`. The sound is a mono WAV file at the card's rate, in a folder of its own that is gone afterwards.
+Loading such a card, and every question, runs the program that it names, without a shell, in the card's folder.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from subterfuge.errors import VictimError
+from subterfuge.victim import Gives, Kind, Victim
+from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
+from subterfuge.victims._device import device_of
+from subterfuge.victims._json_answers import find, kind_of, numbers_of, parse, place_of
+from subterfuge.victims.card import Card, fingerprint_of
+from subterfuge.victims.command.card import GIVES, MANY, ONE, check, files_of, program_of
+from subterfuge.victims.command.run import Unfinished, how, run, said, together
+from subterfuge.victims.http.send import wav_of
+
+KEYS = {
+    "labels!": list,
+    "command!": list,
+    "gives": str,
+    "output": str,
+    "answer": str,
+    "subtype": str,
+    "timeout_seconds": float,
+    "workers": int,
+    "probe_seconds": float,
+}
+EXAMPLE = """\
+schema = 1
+kind = "command"
+name = "my-program"
+sample_rate = 22050
+labels = ["dark", "bright"]      # in the order of the numbers, where the program prints a list without names
+command = ["python", "classify.py", "{wav}"]  # the program is RUN, without a shell, in the card's folder, and prints
+                                 # JSON; "./classify" is a program beside the card, "{wavs}" the paths of several sounds
+gives = "scores"                 # a number for each label; "labels" if it only prints a label or its index
+output = "decision values"       # or "probabilities", "log-probabilities", "logits"; not where gives = "labels"
+answer = "result.scores"         # where in the JSON: a table by label, a list, a list of {label, score}; "" is all
+subtype = "PCM_16"               # of the WAV file; or "PCM_24", "FLOAT"
+timeout_seconds = 60.0           # after which it is killed, with its children
+workers = 1                      # programs that run at once, where several clips are asked; not with "{wavs}"
+probe_seconds = 1.0              # length of the noise that is asked first
+"""
+"""A whole card; the README shows it, and `subterfuge card new` writes it."""
+AT_ONCE = 32
+"""How many sounds one program is given where it takes several."""
+
+
+@dataclass(frozen=True, eq=False)
+class CommandVictim:
+    """A program that is run for each clip, or for several. Made from a card."""
+
+    name: str
+    labels: tuple[str, ...]
+    sample_rate: int
+    program: Path
+    words: tuple[str, ...]
+    """What follows the program."""
+    folder: Path
+    fingerprint: str
+    gives: Gives = Gives.SCORES
+    output: str = "decision values"
+    answer: str = ""
+    subtype: str = "PCM_16"
+    timeout_seconds: float = 60.0
+    workers: int = 1
+    probe_seconds: float = 1.0
+    """A length of sound that it takes."""
+    twin: Victim | None = None
+    warnings: tuple[str, ...] = ()
+    card: Path | None = None
+    """The card that it was loaded from, for the record."""
+    no_twin: str = "a program shows no gradients"
+
+    @property
+    def kind(self) -> Kind:
+        """What `scores` are."""
+        return KINDS[self.output]
+
+    @property
+    def answers_most_probable(self) -> bool:
+        """Whether `decide` is the largest of `probabilities`, wherever it has any."""
+        return True
+
+    @property
+    def at_once(self) -> int:
+        """How many clips are worth asking at once."""
+        return AT_ONCE if MANY in self.words else 4 * self.workers if self.workers > 1 else 1
+
+    def decide(self, wave: Tensor) -> Tensor:
+        """Give the index of the label that it answers, or of its largest number, int64 (N,)."""
+        if self.gives == Gives.LABELS:
+            return torch.tensor([self._read(one, place_of) for one in self._answers(wave)], dtype=torch.int64)
+        return self._numbers(wave).argmax(-1)
+
+    def scores(self, wave: Tensor) -> Tensor:
+        """Give its numbers, float64 (N, K), or the logarithms of those that are probabilities.
+
+        Raises:
+            VictimError: it gives labels only, or the program died, hung or printed nonsense.
+        """
+        if self.gives == Gives.LABELS:
+            raise VictimError(f"the victim {self.name} gives labels only, and scores were asked for")
+        return scores_of(self._numbers(wave), self.output)
+
+    def probabilities(self, wave: Tensor) -> Tensor | None:
+        """Give probabilities (N, K), or None if it has none."""
+        if self.gives == Gives.LABELS or self.output == "decision values":
+            return None
+        return probabilities_of(self._numbers(wave), self.output)
+
+    def _numbers(self, wave: Tensor) -> Tensor:
+        rows = [self._read(one, numbers_of) for one in self._answers(wave)]
+        return checked(torch.tensor(rows, dtype=torch.float64), len(wave), self.labels, self.name)
+
+    def _read(self, one: Any, reader: Any) -> Any:
+        try:
+            return reader(find(one, self.answer), self.labels)
+        except VictimError as reason:
+            raise VictimError(f"the victim {self.name} {reason}") from None
+
+    def _answers(self, wave: Tensor) -> list[Any]:
+        """Run the program about waves (N, T); give what it printed of each, read from JSON."""
+        rows = wave.detach().cpu().to(torch.float32).numpy()
+        size = AT_ONCE if MANY in self.words else 1
+        parts = [rows[at : at + size] for at in range(0, len(rows), size)]
+        stop = threading.Event()
+        with tempfile.TemporaryDirectory(prefix="subterfuge-command-") as folder:
+            jobs = [partial(self._ask, part, Path(folder), k, stop) for k, part in enumerate(parts)]
+            return [answer for answers in together(jobs, self.workers, stop) for answer in answers]
+
+    def _ask(self, rows: NDArray[np.float32], folder: Path, number: int, stop: threading.Event) -> list[Any]:
+        paths = [folder / f"{number}-{k}.wav" for k in range(len(rows))]
+        for path, row in zip(paths, rows, strict=True):
+            path.write_bytes(wav_of(row, self.sample_rate, self.subtype))
+        words = [str(self.program), *_filled(self.words, [str(path) for path in paths])]
+        try:
+            ended = run(words, self.folder, self.timeout_seconds, stop)
+        except Unfinished as reason:
+            raise VictimError(f"the program of the victim {self.name} {reason}") from None
+        for path in paths:
+            path.unlink(missing_ok=True)
+        if ended.code:
+            raise VictimError(f"the program of the victim {self.name} {how(ended.code)}{said(ended.err)}")
+        try:
+            return _answers_in(ended.out, len(rows), MANY in self.words)
+        except VictimError as reason:
+            raise VictimError(f"the program of the victim {self.name} {reason}{said(ended.err)}") from None
+
+
+def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> CommandVictim:
+    """Load the program of a card of kind ``command``. It runs the program that the card names.
+
+    Args:
+        card: the card.
+        trust_pickle: has no meaning here.
+        device: must be there, and is not used: the program computes where it likes.
+
+    Raises:
+        CardError: no such program, a value that makes no sense, or a program that does not answer noise with one finite
+            number a label, or a label.
+        InputError: the device is not there.
+    """
+    device_of(device)
+    check(card)
+    program, words = program_of(card), tuple(card.values["command"])
+    labels, gives, output = card.labels or (), card.get("gives", "scores"), card.get("output", "decision values")
+    answer, subtype = card.get("answer", ""), card.get("subtype", "PCM_16")
+    parts = (*words, "", *files_of(card), "", *labels, str(card.sample_rate), gives, output, answer, subtype)
+    victim = CommandVictim(
+        card.name,
+        labels,
+        card.sample_rate,
+        program.absolute(),
+        words[1:],
+        card.folder,
+        fingerprint_of("command", *parts),
+        GIVES[gives],
+        output,
+        answer,
+        subtype,
+        float(card.get("timeout_seconds", 60.0)),
+        card.get("workers", 1),
+        float(card.get("probe_seconds", 1.0)),
+    )
+    wave, fault = noise(card.sample_rate, victim.probe_seconds), None
+    try:
+        if victim.gives == Gives.LABELS:
+            victim.decide(wave)
+        else:
+            fault = fault_of(victim._numbers(wave), output)
+    except VictimError as reason:
+        raise card.fail(f"asked {victim.probe_seconds:g} s of noise, {reason}") from reason
+    if fault:
+        raise card.fail(fault)
+    return victim
+
+
+def _filled(words: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Put paths in the place of ``{wav}`` and ``{wavs}``."""
+    filled: list[str] = []
+    for word in words:
+        filled.extend(paths if word == MANY else [word.replace(ONE, paths[0])])
+    return filled
+
+
+def _answers_in(out: bytes, count: int, together: bool) -> list[Any]:
+    """Give the JSON of each clip: all that was printed, or the last lines; of a program for several, a list of them.
+
+    Raises:
+        VictimError: there is none, or not so many; a clause, after the name.
+    """
+    try:
+        whole = parse(out)
+    except VictimError as fault:
+        lines = [line for line in out.splitlines() if line.strip()][-count:]
+        try:
+            several = [parse(line) for line in lines]
+        except VictimError:
+            several = []
+        if len(several) != count:
+            raise fault from None
+        if not together or count > 1:
+            return several
+        (whole,) = several
+    if together and isinstance(whole, list) and len(whole) == count:
+        return whole
+    if count > 1:
+        raise VictimError(
+            f"answered {kind_of(whole)} about {count} sounds; a list of {count} answers, or one on each of {count} "
+            "lines, was expected"
+        )
+    return [whole]

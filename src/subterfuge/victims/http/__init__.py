@@ -1,0 +1,284 @@
+"""A server that is sent sounds over HTTP and answers scores, or only a label. Ask only servers that you may test.
+
+`EXAMPLE` is a card with every key. A sound goes out as a mono WAV file at the card's rate; numbers and label are looked
+for in the JSON that comes back. What a card takes from the environment, and what looks like a key, is shown nowhere: no
+message, record or log holds it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from subterfuge.errors import VictimError
+from subterfuge.victim import Gives, Kind, Victim
+from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
+from subterfuge.victims._device import device_of
+from subterfuge.victims.card import Card
+from subterfuge.victims.http.ask import Asker, Meter
+from subterfuge.victims.http.cache import Cache, Said
+from subterfuge.victims.http.card import GIVES, Settings, settings_of
+from subterfuge.victims.http.read import Unfit, follow, numbers_of, place_of
+from subterfuge.victims.http.send import wav_of
+from subterfuge.victims.http.spread import spread
+from subterfuge.victims.http.wire import Wire, is_here
+
+KEYS = {
+    "labels!": list,
+    "url!": str,
+    "send": str,
+    "field": str,
+    "fields": dict,
+    "subtype": str,
+    "headers": dict,
+    "gives": str,
+    "answer": str,
+    "output": str,
+    "label": str,
+    "timeout_seconds": float,
+    "retries": int,
+    "per_second": float,
+    "workers": int,
+    "most_queries": int,
+    "price": float,
+    "currency": str,
+    "cache": str,
+    "probe_seconds": float,
+}
+
+EXAMPLE = """\
+schema = 1
+kind = "http"
+name = "instrument-service"                      # as reports call it
+sample_rate = 44100                              # Hz of the sound that is sent
+labels = ["cel", "flu", "pia"]                   # as the server calls them; the order of its list, if it gives one
+url = "http://127.0.0.1:8000/score"              # is sent a POST a sound; a server that you own or may test
+send = "multipart"                               # a form with a file; or "raw" (the body is the file), "base64" (JSON)
+field = "file"                                   # of the form that holds the file, or of the JSON ("audio" without it)
+fields = { detail = "all" }                      # further fields of the form, or of the JSON
+subtype = "PCM_16"                               # of the WAV file; PCM_24, or FLOAT: exact, where the server reads it
+headers = { Authorization = "Bearer ${API_KEY}" }    # ${NAME} is an environment variable; what it holds is never shown
+gives = "scores"                                 # or "labels", where the answer holds a label (or its index) alone
+answer = "probabilities"                         # where that stands in the JSON, as outputs[0].scores; "" for the whole
+output = "probabilities"                         # or logits, log-probabilities, decision values, tag probabilities ...
+label = "label"                                  # where its own verdict stands; without it, it is the largest score
+timeout_seconds = 30                             # for a whole answer
+retries = 4                                      # where a connection breaks, or it answers 429, 500, 502, 503 or 504
+per_second = 10                                  # most requests a second
+workers = 1                                      # requests at once
+most_queries = 20000                             # after so many answered requests it is not asked any more
+price = 0.001                                    # of an answered request, for the record
+currency = "EUR"                                 # of the price
+cache = "memory"                                 # or a file that lasts, as "paid.sqlite"; "off" asks the same again
+probe_seconds = 1.0                              # length of the noise that is asked at loading (1 query); 0 for none
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class HttpVictim:
+    """A server behind a URL; `load` makes one of a card."""
+
+    name: str
+    labels: tuple[str, ...]
+    sample_rate: int
+    fingerprint: str
+    """Of the card. What the server answers with is not known."""
+    settings: Settings = field(repr=False)
+    asker: Asker = field(repr=False)
+    cache: Cache | None = field(default=None, repr=False)
+    """Answers that are known; without one every sound is asked again."""
+    twin: Victim | None = None
+    no_twin: str | None = "it is reached over HTTP"
+    warnings: tuple[str, ...] = ()
+    card: Path | None = None
+    """The card that it was loaded from, for the record."""
+
+    @property
+    def gives(self) -> Gives:
+        """What it lets an attack see: scores, or labels."""
+        return GIVES[self.settings.gives]
+
+    @property
+    def kind(self) -> Kind:
+        """What `scores` are."""
+        return KINDS[self.settings.output]
+
+    @property
+    def answers_most_probable(self) -> bool:
+        """Whether `decide` is the largest of `probabilities`: not where the server says a label of its own."""
+        return self.settings.label is None
+
+    @property
+    def jumps(self) -> bool:
+        """Whether its decision need not follow from its scores."""
+        return self.settings.label is not None
+
+    @property
+    def workers(self) -> int:
+        """How many requests go out at once."""
+        return self.settings.workers
+
+    @property
+    def at_once(self) -> int:
+        """How many clips are worth asking at once."""
+        return 4 * self.workers if self.workers > 1 else 1
+
+    @property
+    def probe_seconds(self) -> float:
+        """A length of sound that it takes."""
+        return self.settings.probe_seconds or 1.0
+
+    @property
+    def queries_left(self) -> int | None:
+        """How many more sounds it may be asked about, or None for no bound."""
+        return self.asker.meter.left
+
+    def spent(self) -> dict[str, Any]:
+        """Give what it has cost since it was loaded, as plain JSON values.
+
+        ``queries`` are requests that the server answered, each counted once whatever it took, ``cached`` answers that
+        were known, ``retries`` further attempts; ``total`` is queries times ``price``, None where there is no price.
+        """
+        meter, price = self.asker.meter, self.settings.price
+        return {
+            "queries": meter.queries,
+            "cached": meter.cached,
+            "retries": meter.retries,
+            "price": price,
+            "total": None if price is None else round(price * meter.queries, 10),
+            "currency": self.settings.currency,
+        }
+
+    def afresh(self) -> HttpVictim:
+        """Give the same victim without its memory: it asks, and pays for, a sound that it knows as well."""
+        return replace(self, cache=None)
+
+    def decide(self, wave: Tensor) -> Tensor:
+        """Give the index of the label that it answers, or of its largest score, int64 (N,)."""
+        if self.gives == Gives.SCORES and self.settings.label is None:
+            return self._numbers(wave).argmax(-1)
+        return torch.tensor([said.place for said in self._said(wave)], dtype=torch.int64)
+
+    def scores(self, wave: Tensor) -> Tensor:
+        """Give its numbers, float64 (N, K), or the logarithms or log-odds of those that are probabilities.
+
+        Raises:
+            VictimError: it gives labels only, could not be reached, or answered nonsense.
+        """
+        if self.gives == Gives.LABELS:
+            raise VictimError(f"the victim {self.name} gives labels only, and scores were asked for")
+        return scores_of(self._numbers(wave), self.settings.output)
+
+    def probabilities(self, wave: Tensor) -> Tensor | None:
+        """Give probabilities (N, K), or None if it has none."""
+        if self.gives == Gives.LABELS or self.settings.output == "decision values":
+            return None
+        return probabilities_of(self._numbers(wave), self.settings.output)
+
+    def _numbers(self, wave: Tensor) -> Tensor:
+        rows = [said.numbers for said in self._said(wave)]
+        return checked(torch.tensor(rows, dtype=torch.float64), len(wave), self.labels, self.name)
+
+    def _said(self, wave: Tensor) -> list[Said]:
+        """Give what the server says of each row of waves (N, T); ask only about those that it was not asked about."""
+        rows = wave.detach().cpu().to(torch.float32).numpy()
+        files = [wav_of(row, self.sample_rate, self.settings.subtype) for row in rows]
+        cache = self.cache
+        if cache is None:
+            return spread(self._ask, files, self.workers)
+        sounds = [sha256(file).hexdigest() for file in files]
+        known = {sound: said for sound in sounds if (said := cache.get(sound)) is not None}
+        new = {sound: file for sound, file in zip(sounds, files, strict=True) if sound not in known}
+        self.asker.meter.remember(cached=len(rows) - len(new))
+
+        def ask(sound: str) -> Said:
+            said = self._ask(new[sound])
+            cache.put(sound, said)
+            return said
+
+        known |= zip(new, spread(ask, list(new), self.workers), strict=True)
+        return [known[sound] for sound in sounds]
+
+    def _ask(self, file: bytes) -> Said:
+        data = self.asker.ask(self.settings.form.request(file))
+        try:
+            return self._read(data)
+        except (Unfit, RecursionError):
+            says = "what is nested too deeply"
+        with suppress(RecursionError):
+            try:  # once more, for a secret must go before a text is cut
+                self._read(self.settings.secrets.hidden(data))
+            except Unfit as reason:
+                says = str(reason)
+        raise self.asker.fail(f"answered {says}")
+
+    def _read(self, data: Any) -> Said:
+        settings = self.settings
+        found = follow(data, settings.answer, "answer")
+        if self.gives == Gives.LABELS:
+            return Said(None, place_of(found, self.labels))
+        numbers = tuple(numbers_of(found, self.labels))
+        if settings.label is None:
+            return Said(numbers, None)
+        return Said(numbers, place_of(follow(data, settings.label, "label"), self.labels))
+
+
+def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> HttpVictim:
+    """Reach the server of a card of kind ``http``, and ask it about a second of noise, which is one query.
+
+    Args:
+        card: the card.
+        trust_pickle: has no meaning here.
+        device: must be there, and is not used: the server computes where it likes.
+
+    Raises:
+        CardError: a key that makes no sense, an environment variable that is not set, or a server that cannot be
+            reached or does not answer the noise with what the card says.
+        MissingExtra: requests is not installed.
+        InputError: the device is not there.
+    """
+    device_of(device)
+    settings = settings_of(card)
+    wire = Wire(settings.url, settings.headers, settings.timeout_seconds, settings.workers)
+    meter = Meter(settings.most_queries)
+    asker = Asker(
+        wire,
+        card.name,
+        settings.shown,
+        settings.url,
+        settings.secrets,
+        meter,
+        settings.retries,
+        settings.per_second,
+    )
+    try:
+        cache = None if settings.cache == "off" else Cache(settings.fingerprint, settings.cache_file, card.name)
+    except VictimError as reason:
+        raise card.fail(str(reason)) from None
+    notes = ["it is asked over HTTP, which is for servers that you own or may test"]
+    if settings.url.startswith("http:") and not is_here(settings.url):
+        notes.append(f"{settings.shown} is no https address: sounds, and keys, go there unencrypted")
+    known = card.name, card.labels or (), card.sample_rate, settings.fingerprint
+    victim = HttpVictim(*known, settings, asker, cache, warnings=tuple(notes))
+    if settings.probe_seconds:
+        _probe(victim, card)
+    return victim
+
+
+def _probe(victim: HttpVictim, card: Card) -> None:
+    """Ask about noise, so that a mistake on the card is found before anything else is asked."""
+    wave, fault = noise(card.sample_rate, victim.probe_seconds), None
+    try:
+        victim.decide(wave)
+        if victim.gives == Gives.SCORES:
+            fault = fault_of(victim._numbers(wave), victim.settings.output)
+    except VictimError as reason:
+        raise card.fail(f"asked {victim.probe_seconds:g} s of noise, {reason}") from None
+    if fault:
+        raise card.fail(fault)

@@ -1,0 +1,218 @@
+"""Asking a server until it answers: retries, waits, the rate, the budget, and what it has cost."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from subterfuge.errors import VictimError
+from subterfuge.victims.http.secrets import Secrets, shown_url
+from subterfuge.victims.http.wire import Broken, Reply, Wire
+
+AGAIN = frozenset({429, 500, 502, 503, 504})
+"""What a server answers that may answer better later."""
+FIRST_WAIT_SECONDS = 0.5
+"""Before the first retry; each further wait is twice as long."""
+LONGEST_WAIT_SECONDS = 30.0
+"""Of the waits that are ours."""
+LONGEST_ASKED_SECONDS = 300.0
+"""A server that asks for a longer wait is not asked again."""
+HINTS = {
+    400: "look at send, field, fields and subtype",
+    401: "is the key in headers right?",
+    403: "may this key ask it?",
+    404: "is the url right, with its path?",
+    405: "it takes no POST there; is the url right, with its path?",
+    413: "the sound is too long for it",
+    415: "look at send and subtype",
+    422: "look at send, field, fields and subtype",
+}
+
+
+@dataclass
+class Meter:
+    """What was asked, counted once a sound whatever it took."""
+
+    most: int | None = None
+    queries: int = 0
+    """Requests that the server answered, each of which may have to be paid."""
+    cached: int = 0
+    """Answers that were known already."""
+    retries: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock, self._open = threading.Lock(), 0
+
+    @property
+    def left(self) -> int | None:
+        """How many more there may be, or None for no bound."""
+        return None if self.most is None else max(0, self.most - self.queries)
+
+    def reserve(self) -> bool:
+        """Take one query out of the budget; say whether there was one."""
+        with self._lock:
+            if self.most is not None and self.queries + self._open >= self.most:
+                return False
+            self._open += 1
+            return True
+
+    def settle(self, answered: bool) -> None:
+        """Count a reserved query, or give it back."""
+        with self._lock:
+            self._open -= 1
+            self.queries += answered
+
+    def remember(self, cached: int = 0, retries: int = 0) -> None:
+        """Count answers that were known, and retries."""
+        with self._lock:
+            self.cached, self.retries = self.cached + cached, self.retries + retries
+
+
+@dataclass
+class Asker:
+    """Asks a server, and asks again where that may help."""
+
+    wire: Wire
+    name: str
+    shown: str
+    """The address as messages show it."""
+    url: str
+    secrets: Secrets
+    meter: Meter
+    retries: int = 4
+    per_second: float | None = None
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._lock, self._next, self._met = threading.Lock(), -math.inf, False
+
+    def __repr__(self) -> str:
+        return f"Asker({self.shown})"
+
+    def fail(self, says: str) -> VictimError:
+        """Make the error that the victim dies of, without secrets."""
+        return VictimError(self.secrets.hide(f"the victim {self.name} {says}"))
+
+    def ask(self, request: Mapping[str, Any]) -> Any:
+        """Give the JSON that the server answers to one request.
+
+        Raises:
+            VictimError: the budget is spent; or the server answers no, nonsense, or nothing, however often it is asked.
+        """
+        if not self.meter.reserve():
+            raise self.fail(
+                f"is not asked any more: the budget of {self.meter.most} queries is spent (most_queries on its card)"
+            )
+        answered = False
+        try:
+            for attempt in range(self.retries + 1):
+                self._pace()
+                wait = None
+                try:
+                    reply = self.wire.post(request)
+                    self._met = True
+                    answered = answered or 200 <= reply.status < 300
+                    if 200 <= reply.status < 300:
+                        return self._json(reply)
+                    fault, wait = self._refusal(reply), _asked_wait(reply)
+                except Broken as reason:
+                    fault = f"could not be asked at {self.shown}: {reason}"
+                    if not reason.again:
+                        raise self.fail(fault) from None
+                    if reason.absent and not self._met:
+                        raise self.fail(f"{fault}; is the server running, and the url right?") from None
+                if attempt < self.retries:
+                    self._wait(attempt, wait, fault)
+            tries = f" ({self.retries + 1} attempts)" if self.retries else ""
+            raise self.fail(f"{fault}{tries}")
+        finally:
+            self.meter.settle(answered)
+
+    def _json(self, reply: Reply) -> Any:
+        """Read an answer's JSON."""
+        text = reply.body.decode("utf-8-sig", errors="replace")
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            if text.lstrip()[:1] == "<":
+                raise self.fail(
+                    f"answered {reply.status} with HTML, where JSON was expected: {self.secrets.told(text)}; "
+                    "is the url right, with its path?"
+                ) from None
+            said = self.secrets.told(text) or "nothing"
+            raise Broken(f"it answered {reply.status} with what is no JSON: {said}") from None
+
+    def _refusal(self, reply: Reply) -> str:
+        """Say what a server answered that is no answer, if it may answer better later.
+
+        Raises:
+            VictimError: it will not.
+        """
+        status = reply.status
+        if 300 <= status < 400:
+            raise self.fail(
+                f"answered {_named(status)} at {self.shown} and points to {self._elsewhere(reply)}; redirects are not "
+                "followed, so that sounds and keys go nowhere but where the card says: put that address on the card if "
+                "it is right"
+            )
+        said = self.secrets.told(reply.body)
+        fault = f"answered {_named(status)} at {self.shown}" + (f": {said}" if said else "")
+        if status not in AGAIN:
+            hint = HINTS.get(status)
+            raise self.fail(fault + (f"; {hint}" if hint else ""))
+        return fault
+
+    def _elsewhere(self, reply: Reply) -> str:
+        """Say where a redirect points to."""
+        try:
+            there = urljoin(self.url, reply.headers.get("location", ""))
+            other = urlsplit(there).hostname != urlsplit(self.url).hostname
+        except ValueError:
+            return "an address that is none"
+        return f"{self.secrets.told(shown_url(there))} ({'another' if other else 'the same'} host)"
+
+    def _wait(self, attempt: int, asked: float | None, fault: str) -> None:
+        """Wait before another attempt, as long as the server asks."""
+        if asked is not None and asked > LONGEST_ASKED_SECONDS:
+            raise self.fail(f"{fault}; it asks to come again in {asked:.0f} s, and no wait is over 300 s")
+        own = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**attempt)
+        self.meter.remember(retries=1)
+        self.sleep(own if asked is None else asked)
+
+    def _pace(self) -> None:
+        """Wait until the rate allows a request."""
+        if self.per_second is None:
+            return
+        with self._lock:
+            now = self.clock()
+            at = max(now, self._next)
+            self._next = at + 1 / self.per_second
+        if at > now:
+            self.sleep(at - now)
+
+
+def _asked_wait(reply: Reply) -> float | None:
+    """Give the seconds of Retry-After, as seconds or as a date (RFC 9110, 10.2.3), or None."""
+    text = reply.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    try:
+        until = parsedate_to_datetime(text).timestamp()
+        there = reply.headers.get("date")
+        now = parsedate_to_datetime(there).timestamp() if there else time.time()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return max(0.0, until - now)
+
+
+def _named(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase}" if status in set(HTTPStatus) else str(status)

@@ -1,0 +1,187 @@
+"""What a card of kind ``http`` says, checked, and filled from the environment."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from subterfuge.errors import nearest
+from subterfuge.victim import Gives
+from subterfuge.victims._answers import KINDS
+from subterfuge.victims.card import Card, fingerprint_of
+from subterfuge.victims.http.read import Path, path_of
+from subterfuge.victims.http.secrets import (
+    LOOKS_SECRET,
+    Secrets,
+    fields_of,
+    filled,
+    headers_of,
+    secrets_of_url,
+    shown_url,
+)
+from subterfuge.victims.http.send import SENDS, SUBTYPES, Form
+
+GIVES = {"scores": Gives.SCORES, "labels": Gives.LABELS}
+RANGES = {
+    "timeout_seconds": (0.01, 3600),
+    "retries": (0, 20),
+    "per_second": (0.001, 10000),
+    "workers": (1, 64),
+    "most_queries": (1, 10**9),
+    "price": (0, 10**6),
+    "probe_seconds": (0, 60),
+}
+"""Least and largest value of each number on the card."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a server is asked, and where its answer stands."""
+
+    url: str = field(repr=False)
+    shown: str
+    """The address without what is secret."""
+    headers: Mapping[str, str] = field(repr=False)
+    form: Form = field(repr=False)
+    secrets: Secrets = field(repr=False)
+    fingerprint: str
+    subtype: str
+    gives: str
+    answer: Path
+    output: str
+    label: Path | None
+    cache: str
+    cache_file: FilePath | None
+    currency: str | None
+    price: float | None
+    most_queries: int | None
+    per_second: float | None
+    timeout_seconds: float
+    retries: int
+    workers: int
+    probe_seconds: float
+
+
+def settings_of(card: Card) -> Settings:
+    """Read a card; nothing is asked yet.
+
+    Raises:
+        CardError: a value that makes no sense, or an environment variable that is not set.
+    """
+    for key, (least, most) in RANGES.items():
+        if key in card.values and not least <= card.values[key] <= most:
+            raise card.fail(f"{key} = {card.values[key]}; a number from {least} to {most} was expected")
+    send = _word(card, "send", "multipart", SENDS)
+    subtype = _word(card, "subtype", "PCM_16", SUBTYPES)
+    gives = _word(card, "gives", "scores", GIVES)
+    output = _word(card, "output", "probabilities", KINDS)
+    if gives == "labels":
+        for key in ("output", "label"):
+            if key in card.values:
+                raise card.fail(f'{key} has no meaning where gives = "labels"; take one of the two away')
+    secrets: set[str] = set()
+    headers = headers_of(card, secrets)
+    fields = fields_of(card, secrets)
+    if send == "raw":
+        if "field" in card.values:
+            raise card.fail('field has no meaning where send = "raw", which is the sound alone; take it away')
+        if not any(name.lower() == "content-type" for name in headers):
+            headers["Content-Type"] = "audio/wav"
+    place = str(card.get("field", SENDS[send]))
+    if send != "raw" and (not place or place in fields):
+        raise card.fail(f'field = "{place}"; a name that is not empty, and not one of fields, was expected')
+    url = _url(card, secrets)
+    seen = _public_url(url, secrets), _public(card.get("headers", {})), _public(card.get("fields", {}))
+    answer = _path(card, "answer", "probabilities" if gives == "scores" else "label")
+    label = _path(card, "label", "") if "label" in card.values else None
+    cache = str(card.get("cache", "memory"))
+    if not cache:
+        raise card.fail('cache = ""; "memory", "off" or a file was expected')
+    print_of = fingerprint_of(
+        "http",
+        *(card.labels or ()),
+        str(card.sample_rate),
+        json.dumps(seen),
+        *(send, place, subtype, gives, output, json.dumps([answer, label])),
+    )
+    return Settings(
+        url=url,
+        shown=shown_url(card.values["url"]),
+        headers=headers,
+        form=Form(send, place, fields),
+        secrets=Secrets(frozenset(secrets)),
+        fingerprint=print_of,
+        subtype=subtype,
+        gives=gives,
+        answer=answer,
+        output=output if gives == "scores" else "decision values",
+        label=label,
+        cache=cache,
+        cache_file=None if cache in ("memory", "off") else card.folder / cache,
+        currency=card.get("currency"),
+        price=card.get("price"),
+        most_queries=card.get("most_queries"),
+        per_second=card.get("per_second"),
+        timeout_seconds=float(card.get("timeout_seconds", 30)),
+        retries=card.get("retries", 4),
+        workers=card.get("workers", 1),
+        probe_seconds=float(card.get("probe_seconds", 1.0)),
+    )
+
+
+def _word(card: Card, key: str, default: str, known: Any) -> str:
+    word = str(card.get(key, default))
+    if word not in known:
+        raise card.fail(f'{key} = "{word}"; {nearest(word, known)}')
+    return word
+
+
+def _path(card: Card, key: str, default: str) -> Path:
+    text = str(card.get(key, default))
+    try:
+        return path_of(text)
+    except ValueError as reason:
+        raise card.fail(f'{key} = "{text}" {reason}; a path such as outputs[0].scores was expected') from None
+
+
+def _url(card: Card, secrets: set[str]) -> str:
+    """Give the address of a card, filled."""
+    template = card.values["url"]
+    shown = shown_url(template)
+    url = filled(card, "url", template, secrets)
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port  # raises where it is none
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", url):
+        raise card.fail(f'url = "{shown}"; an address such as https://example.org/score was expected')
+    if parts.fragment:
+        raise card.fail(f'url = "{shown}#..."; a server is never sent what stands after #, take it away')
+    if "@" in parts.netloc and any(name.lower() == "authorization" for name in card.get("headers", {})):
+        raise card.fail("url holds a user, and headers an Authorization; give one of the two")
+    secrets |= secrets_of_url(url)
+    return url
+
+
+def _public_url(url: str, secrets: set[str]) -> list[Any]:
+    """Give what of an address tells whom is asked: neither user and password, nor what in its query is secret."""
+    parts = urlsplit(url)
+    query = [
+        (name, None if LOOKS_SECRET.search(name) or any(secret in value for secret in secrets) else value)
+        for name, value in parse_qsl(parts.query)
+    ]
+    return [parts.scheme, parts.netloc.rpartition("@")[2].lower(), parts.path, query]
+
+
+def _public(table: Any) -> Any:
+    """Give what of headers or fields may be in a fingerprint: as the card has it, without what looks secret."""
+    if isinstance(table, dict):
+        return {name: None if LOOKS_SECRET.search(name) else _public(table[name]) for name in sorted(table)}
+    return [_public(each) for each in table] if isinstance(table, list) else table
