@@ -8,7 +8,8 @@ answer. What is found there is one of ::
     [{"label": "flu", "score": 0.9}, {"label": ...}]      a list of tables, in any order
     "flu", or 1                                           a label, or its index, where that is all there is
 
-The errors are clauses that follow the name of the victim: ``raise VictimError(f"the victim {name} {reason}")``.
+What is none of these is `Unfit`. Its texts come of the answer, and are cut: a caller with secrets hides them in the
+answer first.
 """
 
 from __future__ import annotations
@@ -16,16 +17,27 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from subterfuge.errors import VictimError, nearest
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any, TypeVar
 
 NAMES = ("label", "class", "name", "tag")
-"""What a list of tables may call the label; the first that is there counts."""
-VALUES = ("score", "probability", "confidence", "value")
-"""What it may call the number."""
+"""What a list of tables may call the label: the first of these that is a text counts, else the only text."""
+VALUES = ("score", "probability", "prob", "confidence", "value")
+"""What it may call the number: the first of these that is there counts, else the only number."""
+COMPLAINTS = ("error", "detail", "message")
+"""Where an answer that is an error says so."""
+FEW = 8
+"""Most names that a message lists."""
+LONG = 40
+"""Most characters of a name that it shows; of a value, a hundred."""
+T = TypeVar("T")
 _STEP = re.compile(r"""\[(-?\d+)\]|\["([^"]*)"\]|\['([^']*)'\]|\.?([^.\[\]"']+)""")
+
+
+class Unfit(Exception):
+    """An answer that is not what the card says, as a clause that follows the victim's name: "answered ..."."""
 
 
 def steps_of(path: str) -> list[str | int]:
@@ -58,7 +70,7 @@ def parse(raw: bytes | str) -> Any:
     """Read JSON.
 
     Raises:
-        VictimError: it is none; the message shows how it begins.
+        Unfit: it is none; the message shows how it begins.
     """
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8-sig")
@@ -68,38 +80,40 @@ def parse(raw: bytes | str) -> Any:
         what = "nothing" if not begins.strip() else f"{' '.join(begins.split())!r:.100}"
         why = "it is nested too deeply" if isinstance(reason, RecursionError) else f"{reason!s:.150}"
         page = ", which is a web page" if begins.lstrip()[:5].lower() in ("<html", "<!doc") else ""
-        raise VictimError(f"answered {what}{page}, where JSON was expected ({why})") from None
+        raise Unfit(f"answered {what}{page}, where JSON was expected ({why})") from None
 
 
-def find(answer: Any, path: str) -> Any:
-    """Give what stands at a path of a JSON answer.
+def read(answer: Any, key: str, path: str, reader: Callable[[Any, Sequence[str]], T], labels: Sequence[str]) -> T:
+    """Give what `numbers_of` or `place_of` reads at the path that the card's `key` gives.
 
     Raises:
-        VictimError: nothing stands there; the message tells how far the path goes, and what is there instead.
+        Unfit: nothing stands there, or something else; the message names the key, and tells what an error says.
+        ValueError: it is no path.
+    """
+    found = find(answer, key, path)
+    try:
+        return reader(found, labels)
+    except Unfit as reason:
+        where = f"({_written(key, path)}{'' if path else ', all of it'})"
+        raise Unfit(f"{reason} {where}{_complaint(found, answer)}") from None
+
+
+def find(answer: Any, key: str, path: str) -> Any:
+    """Give what stands in a JSON answer at the path that the card's `key` gives.
+
+    Raises:
+        Unfit: nothing stands there; the message tells how far the path goes, and what is there instead.
         ValueError: it is no path.
     """
     found, gone = answer, ""
     for step in steps_of(path):
-        here = f"at {gone}" if gone else "at the top"
-        if isinstance(found, Mapping):
-            key = str(step)
-            if key not in found:
-                keys = [str(known) for known in found]
-                known = nearest(key, keys[:20]) if keys else "the table is empty"
-                raise VictimError(f"answered without {path!r}: {here} there is no key {key!r}; {known}")
-            found = found[key]
-        elif isinstance(found, list):
-            index = step if isinstance(step, int) else int(step) if step.isdecimal() and step.isascii() else None
-            if index is None or not -len(found) <= index < len(found):
-                raise VictimError(
-                    f"answered without {path!r}: {here} there is {kind_of(found)}, and {step!r} is no index of it"
-                )
-            found = found[index]
-        else:
-            raise VictimError(
-                f"answered without {path!r}: {here} there is {kind_of(found)}, where a table or a list was expected"
-            )
-        gone += f"[{step}]" if isinstance(step, int) else f".{step}" if gone else step
+        try:
+            further = _step(found, step)
+        except Unfit as reason:
+            here = f"at {gone}" if gone else "at the top"
+            says = f"{here} there is {reason}{_complaint(found, answer)}"
+            raise Unfit(f"answered JSON without what {_written(key, path)} names: {says}") from None
+        found, gone = further, gone + (f"[{step}]" if isinstance(step, int) else f".{step}" if gone else step)
     return found
 
 
@@ -107,25 +121,24 @@ def numbers_of(found: Any, labels: Sequence[str]) -> list[float]:
     """Give the number of each label, in the order of the labels, from what stands in an answer.
 
     Raises:
-        VictimError: it is none of a table by label, a list in the labels' order and a list of tables; its labels are
-            not these; or a number is none, or is not finite.
+        Unfit: it is none of a table by label, a list in the labels' order and a list of tables; its labels are not
+            these; or a number is none, or is not finite.
     """
     if isinstance(found, Mapping):
         return _in_order(list(found.items()), labels)
-    if isinstance(found, list) and found and all(isinstance(one, Mapping) for one in found):
-        return _in_order([_pair(one) for one in found], labels)
     if not isinstance(found, list):
         more = '; is it gives = "labels"?' if isinstance(found, str | int) else ""
-        raise VictimError(
+        raise Unfit(
             f"answered {kind_of(found)}, where {len(labels)} numbers were expected: a table by label, a list in the "
             f"order of the labels, or a list of tables with label and score{more}"
         )
+    inner = found[0] if len(found) == 1 else None
+    if isinstance(inner, list) or (isinstance(inner, Mapping) and all(label in inner for label in labels)):
+        raise Unfit(f"answered {kind_of(found)}; what is inside is one step further: end the path with [0]")
+    if found and all(isinstance(one, Mapping) for one in found):
+        return _in_order(_pairs(found), labels)
     if len(found) != len(labels):
-        inner = found[0] if len(found) == 1 and isinstance(found[0], list | Mapping) else None
-        more = "" if inner is None else ". Those inside are one step further: end the path with [0]"
-        raise VictimError(
-            f"answered {kind_of(found)}, where {len(labels)} numbers were expected, one for each label{more}"
-        )
+        raise Unfit(f"answered {kind_of(found)}, where {len(labels)} numbers were expected, one for each label")
     return [_number(one, label) for one, label in zip(found, labels, strict=True)]
 
 
@@ -133,16 +146,16 @@ def place_of(found: Any, labels: Sequence[str]) -> int:
     """Give the index of the label that stands in an answer, as its text or its index.
 
     Raises:
-        VictimError: it is neither.
+        Unfit: it is neither.
     """
     if isinstance(found, str) and found in labels:
         return list(labels).index(found)
     if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < len(labels):
         return found
-    known = nearest(found, labels) if isinstance(found, str) else f"the labels are {', '.join(labels)}"
+    known = _near(found, labels) if isinstance(found, str) else f"the labels are {_some(labels)}"
     if isinstance(found, list | Mapping):
         known = 'if it holds one number a label, then gives = "scores"'
-    raise VictimError(
+    raise Unfit(
         f"answered {kind_of(found)}, where a label or an index from 0 to {len(labels) - 1} was expected; {known}"
     )
 
@@ -150,53 +163,113 @@ def place_of(found: Any, labels: Sequence[str]) -> int:
 def kind_of(found: Any) -> str:
     """Say in a few words what some JSON is."""
     if isinstance(found, Mapping):
-        return f"a table with the keys {', '.join(map(str, found)):.100}" if found else "an empty table"
+        return f"a table with the keys {_some(found)}" if found else "an empty table"
     if isinstance(found, list):
-        inside = "s" * (len(found) != 1)
-        return f"a list of {len(found)} entr{'ies' if inside else 'y'} ({json.dumps(found):.60})"
-    return f"{json.dumps(found):.100}"
+        return f"a list of {len(found)} entr{'y' if len(found) == 1 else 'ies'} ({_shown(found, 60)})"
+    return _shown(found, 100)
 
 
-def _pair(one: Mapping[str, Any]) -> tuple[Any, Any]:
-    name = next((key for key in NAMES if key in one), None)
-    value = next((key for key in VALUES if key in one), None)
-    if name is None or value is None:
-        lacks = (
-            f"{', '.join(NAMES[:-1])} or {NAMES[-1]}" if name is None else f"{', '.join(VALUES[:-1])} or {VALUES[-1]}"
-        )
-        raise VictimError(f"answered a list of tables, of which {kind_of(one)} has no key {lacks}")
-    return one[name], one[value]
+def _step(found: Any, step: str | int) -> Any:
+    """Give what is one step further; the text of `Unfit` goes on after "there is"."""
+    if isinstance(found, Mapping):
+        if str(step) in found:
+            return found[str(step)]
+        known = _near(str(step), found) if found else "the table is empty"
+        raise Unfit(f"no key {_name(str(step))}; {known}")
+    if not isinstance(found, list):
+        raise Unfit(f"{kind_of(found)}, where a table or a list was expected")
+    index = step if isinstance(step, int) else int(step) if step.isdecimal() and step.isascii() else None
+    if index is None or not -len(found) <= index < len(found):
+        raise Unfit(f"{kind_of(found)}, and {step!r} is no index of it")
+    return found[index]
+
+
+def _pairs(tables: Sequence[Mapping[str, Any]]) -> list[tuple[Any, Any]]:
+    """Give label and number of each table; the first one tells which of its keys these are."""
+    first = tables[0]
+    texts = [key for key in first if isinstance(first[key], str)]
+    numbers = [key for key in first if isinstance(first[key], int | float) and not isinstance(first[key], bool)]
+    names = [key for key in NAMES if key in texts] or texts[:2] or [key for key in NAMES if key in first]
+    values = [key for key in VALUES if key in first] or numbers[:2]
+    for keys, known, one in ((names, NAMES, "text"), (values, VALUES, "number")):
+        if not keys or (len(keys) > 1 and keys[0] not in known):
+            raise Unfit(
+                f"answered a list of tables, of which {kind_of(first)} has no key {', '.join(known[:-1])} or "
+                f"{known[-1]}, and {'more than one' if keys else 'no other'} {one}"
+            )
+    name, value = names[0], values[0]
+    for one in tables:
+        lacks = next((key for key in (name, value) if key not in one), None)
+        if lacks is not None:
+            raise Unfit(f"answered a list of tables, of which {kind_of(one)} has no key {_name(lacks)}")
+    return [(one[name], one[value]) for one in tables]
 
 
 def _in_order(pairs: Sequence[tuple[Any, Any]], labels: Sequence[str]) -> list[float]:
-    names = [name for name, _ in pairs]
-    strange = [name for name in names if name not in labels]
-    lacking = [label for label in labels if label not in names]
+    known, values = frozenset(labels), {name: value for name, value in pairs if isinstance(name, str)}
+    strange = [name for name, _ in pairs if not isinstance(name, str) or name not in known]
+    lacking = [label for label in labels if label not in values]
     if strange or lacking:
         told = [f"it lacks {_some(lacking)}"] if lacking else []
         told += [f"it has {_some(strange)}, which the card does not"] if strange else []
         more = "" if strange else '. If it tells only the first few, have it tell all, or use gives = "labels"'
-        raise VictimError(f"answered other labels than the {len(labels)} of the card: {' and '.join(told)}{more}")
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise VictimError(f"answered the label {twice!r} twice")
-    values = dict(pairs)
+        raise Unfit(f"answered other labels than the {len(labels)} of the card: {' and '.join(told)}{more}")
+    if len(pairs) > len(values):
+        names = [name for name, _ in pairs]
+        raise Unfit(f"answered the label {_name(max(names, key=names.count))} twice")
     return [_number(values[label], label) for label in labels]
-
-
-def _some(names: Sequence[Any]) -> str:
-    return ", ".join(f"{name!r:.40}" for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _number(one: Any, label: str) -> float:
     if isinstance(one, bool) or not isinstance(one, int | float):
-        raise VictimError(f"answered {kind_of(one)} for the label {label!r}, where a number was expected")
+        raise Unfit(f"answered {kind_of(one)} for the label {_name(label)}, where a number was expected")
     try:
         number = float(one)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise VictimError(
-            f"answered NaN or an infinite number for the label {label!r}, where a finite one was expected"
+        raise Unfit(
+            f"answered NaN or an infinite number for the label {_name(label)}, where a finite one was expected"
         )
     return number
+
+
+def _complaint(*places: Any) -> str:
+    """Give what an answer that is an error says, in the first place that says anything."""
+    tables = [place for place in places if isinstance(place, Mapping)]
+    said = next((table[key] for table in tables for key in COMPLAINTS if table.get(key)), None)
+    return "" if said is None else f"; it says {_shown(said, 150)}"
+
+
+def _near(word: str, names: Iterable[str]) -> str:
+    """Say which names are near to a word, and the first of those that there are."""
+    lower = {name.lower(): name for name in islice(names, 1000)}
+    close = [lower[near] for near in get_close_matches(word[:100].lower(), lower, n=2, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(map(_name, close))}? Known: " if close else "known: "
+    return hint + _some(names)
+
+
+def _some(names: Iterable[Any]) -> str:
+    told = list(names)
+    return ", ".join(map(_name, told[:FEW])) + (f" and {len(told) - FEW} more" if len(told) > FEW else "")
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        return _shown(name, LONG)
+    return repr(name if len(name) <= LONG else name[:LONG] + "...")
+
+
+def _shown(found: Any, most: int) -> str:
+    """Give the JSON of something, at most so many characters, none of which would upset a terminal."""
+    try:
+        text = json.dumps(found, ensure_ascii=False)
+    except RecursionError:
+        return "what is nested too deeply to be shown"
+    text = text if len(text) <= most else text[:most] + "..."
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _written(key: str, path: str) -> str:
+    """Write a key of the card as it stands there."""
+    return f"{key} = '{path}'" if '"' in path else f'{key} = "{path}"'

@@ -23,11 +23,11 @@ from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._device import device_of
-from subterfuge.victims._json_answers import find, kind_of, numbers_of, parse, place_of
+from subterfuge.victims._json_answers import Unfit, kind_of, numbers_of, parse, place_of, read
+from subterfuge.victims._wav_file import wav_of
 from subterfuge.victims.card import Card, fingerprint_of
 from subterfuge.victims.command.card import GIVES, MANY, ONE, check, files_of, program_of
 from subterfuge.victims.command.run import Unfinished, how, run, said, together
-from subterfuge.victims.http.send import wav_of
 
 KEYS = {
     "labels!": list,
@@ -130,8 +130,8 @@ class CommandVictim:
 
     def _read(self, one: Any, reader: Any) -> Any:
         try:
-            return reader(find(one, self.answer), self.labels)
-        except VictimError as reason:
+            return read(one, "answer", self.answer, reader, self.labels)
+        except Unfit as reason:
             raise VictimError(f"the victim {self.name} {reason}") from None
 
     def _answers(self, wave: Tensor) -> list[Any]:
@@ -159,7 +159,7 @@ class CommandVictim:
             raise VictimError(f"the program of the victim {self.name} {how(ended.code)}{said(ended.err)}")
         try:
             return _answers_in(ended.out, len(rows), MANY in self.words)
-        except VictimError as reason:
+        except Unfit as reason:
             raise VictimError(f"the program of the victim {self.name} {reason}{said(ended.err)}") from None
 
 
@@ -223,15 +223,15 @@ def _answers_in(out: bytes, count: int, together: bool) -> list[Any]:
     """Give the JSON of each clip: all that was printed, or the last lines; of a program for several, a list of them.
 
     Raises:
-        VictimError: there is none, or not so many; a clause, after the name.
+        Unfit: there is none, or not so many.
     """
     try:
         whole = parse(out)
-    except VictimError as fault:
+    except Unfit as fault:
         lines = [line for line in out.splitlines() if line.strip()][-count:]
         try:
             several = [parse(line) for line in lines]
-        except VictimError:
+        except Unfit:
             several = []
         if len(several) != count:
             raise fault from None
@@ -241,7 +241,7 @@ def _answers_in(out: bytes, count: int, together: bool) -> list[Any]:
     if together and isinstance(whole, list) and len(whole) == count:
         return whole
     if count > 1:
-        raise VictimError(
+        raise Unfit(
             f"answered {kind_of(whole)} about {count} sounds; a list of {count} answers, or one on each of {count} "
             "lines, was expected"
         )

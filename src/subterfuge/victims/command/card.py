@@ -10,8 +10,8 @@ from subterfuge.errors import nearest
 from subterfuge.victim import Gives
 from subterfuge.victims._answers import KINDS
 from subterfuge.victims._json_answers import steps_of
+from subterfuge.victims._wav_file import SUBTYPES
 from subterfuge.victims.card import Card
-from subterfuge.victims.http.send import SUBTYPES
 
 GIVES = {"scores": Gives.SCORES, "labels": Gives.LABELS}
 ONE, MANY = "{wav}", "{wavs}"

@@ -20,12 +20,12 @@ from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._device import device_of
+from subterfuge.victims._json_answers import Unfit, numbers_of, place_of, read
+from subterfuge.victims._wav_file import wav_of
 from subterfuge.victims.card import Card
 from subterfuge.victims.http.ask import Asker, Meter
 from subterfuge.victims.http.cache import Cache, Said
 from subterfuge.victims.http.card import GIVES, Settings, settings_of
-from subterfuge.victims.http.read import Unfit, follow, numbers_of, place_of
-from subterfuge.victims.http.send import wav_of
 from subterfuge.victims.http.spread import spread
 from subterfuge.victims.http.wire import Wire, is_here
 
@@ -207,26 +207,28 @@ class HttpVictim:
 
     def _ask(self, file: bytes) -> Said:
         data = self.asker.ask(self.settings.form.request(file))
-        try:
+        with suppress(Unfit):
             return self._read(data)
-        except (Unfit, RecursionError):
-            says = "what is nested too deeply"
-        with suppress(RecursionError):
-            try:  # once more, for a secret must go before a text is cut
-                self._read(self.settings.secrets.hidden(data))
-            except Unfit as reason:
-                says = str(reason)
-        raise self.asker.fail(f"answered {says}")
+        raise self.asker.fail(self._fault(data))
+
+    def _fault(self, data: Any) -> str:
+        """Say why an answer cannot be read; secrets in it are hidden before any text is cut."""
+        try:
+            self._read(self.settings.secrets.hidden(data))
+        except Unfit as reason:
+            return str(reason)
+        except RecursionError:
+            return "answered what is nested too deeply"
+        return "answered what is not what its card says"
 
     def _read(self, data: Any) -> Said:
         settings = self.settings
-        found = follow(data, settings.answer, "answer")
         if self.gives == Gives.LABELS:
-            return Said(None, place_of(found, self.labels))
-        numbers = tuple(numbers_of(found, self.labels))
+            return Said(None, read(data, "answer", settings.answer, place_of, self.labels))
+        numbers = tuple(read(data, "answer", settings.answer, numbers_of, self.labels))
         if settings.label is None:
             return Said(numbers, None)
-        return Said(numbers, place_of(follow(data, settings.label, "label"), self.labels))
+        return Said(numbers, read(data, "label", settings.label, place_of, self.labels))
 
 
 def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> HttpVictim:

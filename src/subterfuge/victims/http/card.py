@@ -6,15 +6,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from subterfuge.errors import nearest
 from subterfuge.victim import Gives
 from subterfuge.victims._answers import KINDS
+from subterfuge.victims._json_answers import steps_of
+from subterfuge.victims._wav_file import SUBTYPES
 from subterfuge.victims.card import Card, fingerprint_of
-from subterfuge.victims.http.read import Path, path_of
 from subterfuge.victims.http.secrets import (
     LOOKS_SECRET,
     Secrets,
@@ -24,7 +25,7 @@ from subterfuge.victims.http.secrets import (
     secrets_of_url,
     shown_url,
 )
-from subterfuge.victims.http.send import SENDS, SUBTYPES, Form
+from subterfuge.victims.http.send import SENDS, Form
 
 GIVES = {"scores": Gives.SCORES, "labels": Gives.LABELS}
 RANGES = {
@@ -52,11 +53,11 @@ class Settings:
     fingerprint: str
     subtype: str
     gives: str
-    answer: Path
+    answer: str
     output: str
-    label: Path | None
+    label: str | None
     cache: str
-    cache_file: FilePath | None
+    cache_file: Path | None
     currency: str | None
     price: float | None
     most_queries: int | None
@@ -107,7 +108,7 @@ def settings_of(card: Card) -> Settings:
         *(card.labels or ()),
         str(card.sample_rate),
         json.dumps(seen),
-        *(send, place, subtype, gives, output, json.dumps([answer, label])),
+        *(send, place, subtype, gives, output, json.dumps([steps_of(answer), None if label is None else steps_of(label)])),
     )
     return Settings(
         url=url,
@@ -141,12 +142,13 @@ def _word(card: Card, key: str, default: str, known: Any) -> str:
     return word
 
 
-def _path(card: Card, key: str, default: str) -> Path:
-    text = str(card.get(key, default))
+def _path(card: Card, key: str, default: str) -> str:
+    path = str(card.get(key, default))
     try:
-        return path_of(text)
+        steps_of(path)
     except ValueError as reason:
-        raise card.fail(f'{key} = "{text}" {reason}; a path such as outputs[0].scores was expected') from None
+        raise card.fail(f"{key}: {reason}") from None
+    return path
 
 
 def _url(card: Card, secrets: set[str]) -> str:
