@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from subterfuge.errors import CardError, VictimError
 from subterfuge.victim import Gives, Kind
 from subterfuge.victims import load_victim
 from subterfuge.victims.command import CommandVictim
-from subterfuge.victims.command import run as _command_run
+from subterfuge.victims.command.run import run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of these tests are written for POSIX")
 
@@ -351,7 +352,7 @@ def test_the_end_of_the_process_ends_what_its_threads_asked(tmp_path: Path) -> N
     code = (
         "import importlib.util, threading, time\n"
         "from pathlib import Path\n"
-        f"spec = importlib.util.spec_from_file_location('it', {_command_run.__file__!r})\n"
+        f"spec = importlib.util.spec_from_file_location('it', {inspect.getsourcefile(run)!r})\n"
         "it = importlib.util.module_from_spec(spec); spec.loader.exec_module(it)\n"
         "stop = threading.Event()\n"
         f"job = lambda: it.run(['/bin/sh', '-c', {SLEEPS!r}], Path('.'), 50, stop)\n"

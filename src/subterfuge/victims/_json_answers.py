@@ -17,21 +17,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+
+from subterfuge.victims._json_words import complaint, kind_of, named, near, some
 
 NAMES = ("label", "class", "name", "tag")
 """What a list of tables may call the label: the first of these that is a text counts, else the only text."""
 VALUES = ("score", "probability", "prob", "confidence", "value")
 """What it may call the number: the first of these that is there counts, else the only number."""
-COMPLAINTS = ("error", "detail", "message")
-"""Where an answer that is an error says so."""
-FEW = 8
-"""Most names that a message lists."""
-LONG = 40
-"""Most characters of a name that it shows; of a value, a hundred."""
 T = TypeVar("T")
 _STEP = re.compile(r"""\[(-?\d+)\]|\["([^"]*)"\]|\['([^']*)'\]|\.?([^.\[\]"']+)""")
 
@@ -95,7 +89,7 @@ def read(answer: Any, key: str, path: str, reader: Callable[[Any, Sequence[str]]
         return reader(found, labels)
     except Unfit as reason:
         where = f"({_written(key, path)}{'' if path else ', all of it'})"
-        raise Unfit(f"{reason} {where}{_complaint(found, answer)}") from None
+        raise Unfit(f"{reason} {where}{complaint(found, answer)}") from None
 
 
 def find(answer: Any, key: str, path: str) -> Any:
@@ -111,7 +105,7 @@ def find(answer: Any, key: str, path: str) -> Any:
             further = _step(found, step)
         except Unfit as reason:
             here = f"at {gone}" if gone else "at the top"
-            says = f"{here} there is {reason}{_complaint(found, answer)}"
+            says = f"{here} there is {reason}{complaint(found, answer)}"
             raise Unfit(f"answered JSON without what {_written(key, path)} names: {says}") from None
         found, gone = further, gone + (f"[{step}]" if isinstance(step, int) else f".{step}" if gone else step)
     return found
@@ -134,7 +128,10 @@ def numbers_of(found: Any, labels: Sequence[str]) -> list[float]:
         )
     inner = found[0] if len(found) == 1 else None
     if isinstance(inner, list) or (isinstance(inner, Mapping) and all(label in inner for label in labels)):
-        raise Unfit(f"answered {kind_of(found)}; what is inside is one step further: end the path with [0]")
+        raise Unfit(
+            f"answered {kind_of(found)}, where {len(labels)} numbers were expected; what is inside is one step "
+            "further: end the path with [0]"
+        )
     if found and all(isinstance(one, Mapping) for one in found):
         return _in_order(_pairs(found), labels)
     if len(found) != len(labels):
@@ -152,7 +149,7 @@ def place_of(found: Any, labels: Sequence[str]) -> int:
         return list(labels).index(found)
     if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < len(labels):
         return found
-    known = _near(found, labels) if isinstance(found, str) else f"the labels are {_some(labels)}"
+    known = near(found, labels) if isinstance(found, str) else f"the labels are {some(labels)}"
     if isinstance(found, list | Mapping):
         known = 'if it holds one number a label, then gives = "scores"'
     raise Unfit(
@@ -160,22 +157,13 @@ def place_of(found: Any, labels: Sequence[str]) -> int:
     )
 
 
-def kind_of(found: Any) -> str:
-    """Say in a few words what some JSON is."""
-    if isinstance(found, Mapping):
-        return f"a table with the keys {_some(found)}" if found else "an empty table"
-    if isinstance(found, list):
-        return f"a list of {len(found)} entr{'y' if len(found) == 1 else 'ies'} ({_shown(found, 60)})"
-    return _shown(found, 100)
-
-
 def _step(found: Any, step: str | int) -> Any:
     """Give what is one step further; the text of `Unfit` goes on after "there is"."""
     if isinstance(found, Mapping):
         if str(step) in found:
             return found[str(step)]
-        known = _near(str(step), found) if found else "the table is empty"
-        raise Unfit(f"no key {_name(str(step))}; {known}")
+        known = near(str(step), found) if found else "the table is empty"
+        raise Unfit(f"no key {named(str(step))}; {known}")
     if not isinstance(found, list):
         raise Unfit(f"{kind_of(found)}, where a table or a list was expected")
     index = step if isinstance(step, int) else int(step) if step.isdecimal() and step.isascii() else None
@@ -191,17 +179,17 @@ def _pairs(tables: Sequence[Mapping[str, Any]]) -> list[tuple[Any, Any]]:
     numbers = [key for key in first if isinstance(first[key], int | float) and not isinstance(first[key], bool)]
     names = [key for key in NAMES if key in texts] or texts[:2] or [key for key in NAMES if key in first]
     values = [key for key in VALUES if key in first] or numbers[:2]
-    for keys, known, one in ((names, NAMES, "text"), (values, VALUES, "number")):
+    for keys, known, what in ((names, NAMES, "text"), (values, VALUES, "number")):
         if not keys or (len(keys) > 1 and keys[0] not in known):
             raise Unfit(
                 f"answered a list of tables, of which {kind_of(first)} has no key {', '.join(known[:-1])} or "
-                f"{known[-1]}, and {'more than one' if keys else 'no other'} {one}"
+                f"{known[-1]}, and {'more than one' if keys else 'no other'} {what}"
             )
     name, value = names[0], values[0]
     for one in tables:
         lacks = next((key for key in (name, value) if key not in one), None)
         if lacks is not None:
-            raise Unfit(f"answered a list of tables, of which {kind_of(one)} has no key {_name(lacks)}")
+            raise Unfit(f"answered a list of tables, of which {kind_of(one)} has no key {named(lacks)}")
     return [(one[name], one[value]) for one in tables]
 
 
@@ -210,64 +198,26 @@ def _in_order(pairs: Sequence[tuple[Any, Any]], labels: Sequence[str]) -> list[f
     strange = [name for name, _ in pairs if not isinstance(name, str) or name not in known]
     lacking = [label for label in labels if label not in values]
     if strange or lacking:
-        told = [f"it lacks {_some(lacking)}"] if lacking else []
-        told += [f"it has {_some(strange)}, which the card does not"] if strange else []
+        told = [f"it lacks {some(lacking)}"] if lacking else []
+        told += [f"it has {some(strange)}, which the card does not"] if strange else []
         more = "" if strange else '. If it tells only the first few, have it tell all, or use gives = "labels"'
         raise Unfit(f"answered other labels than the {len(labels)} of the card: {' and '.join(told)}{more}")
     if len(pairs) > len(values):
         names = [name for name, _ in pairs]
-        raise Unfit(f"answered the label {_name(max(names, key=names.count))} twice")
+        raise Unfit(f"answered the label {named(max(names, key=names.count))} twice")
     return [_number(values[label], label) for label in labels]
 
 
 def _number(one: Any, label: str) -> float:
     if isinstance(one, bool) or not isinstance(one, int | float):
-        raise Unfit(f"answered {kind_of(one)} for the label {_name(label)}, where a number was expected")
+        raise Unfit(f"answered {kind_of(one)} for the label {named(label)}, where a number was expected")
     try:
         number = float(one)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise Unfit(
-            f"answered NaN or an infinite number for the label {_name(label)}, where a finite one was expected"
-        )
+        raise Unfit(f"answered NaN or an infinite number for the label {named(label)}, where a finite one was expected")
     return number
-
-
-def _complaint(*places: Any) -> str:
-    """Give what an answer that is an error says, in the first place that says anything."""
-    tables = [place for place in places if isinstance(place, Mapping)]
-    said = next((table[key] for table in tables for key in COMPLAINTS if table.get(key)), None)
-    return "" if said is None else f"; it says {_shown(said, 150)}"
-
-
-def _near(word: str, names: Iterable[str]) -> str:
-    """Say which names are near to a word, and the first of those that there are."""
-    lower = {name.lower(): name for name in islice(names, 1000)}
-    close = [lower[near] for near in get_close_matches(word[:100].lower(), lower, n=2, cutoff=0.5)]
-    hint = f"did you mean {' or '.join(map(_name, close))}? Known: " if close else "known: "
-    return hint + _some(names)
-
-
-def _some(names: Iterable[Any]) -> str:
-    told = list(names)
-    return ", ".join(map(_name, told[:FEW])) + (f" and {len(told) - FEW} more" if len(told) > FEW else "")
-
-
-def _name(name: Any) -> str:
-    if not isinstance(name, str):
-        return _shown(name, LONG)
-    return repr(name if len(name) <= LONG else name[:LONG] + "...")
-
-
-def _shown(found: Any, most: int) -> str:
-    """Give the JSON of something, at most so many characters, none of which would upset a terminal."""
-    try:
-        text = json.dumps(found, ensure_ascii=False)
-    except RecursionError:
-        return "what is nested too deeply to be shown"
-    text = text if len(text) <= most else text[:most] + "..."
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _written(key: str, path: str) -> str:

@@ -23,7 +23,8 @@ from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._device import device_of
-from subterfuge.victims._json_answers import Unfit, kind_of, numbers_of, parse, place_of, read
+from subterfuge.victims._json_answers import Unfit, numbers_of, parse, place_of, read
+from subterfuge.victims._json_words import kind_of
 from subterfuge.victims._wav_file import wav_of
 from subterfuge.victims.card import Card, fingerprint_of
 from subterfuge.victims.command.card import GIVES, MANY, ONE, check, files_of, program_of

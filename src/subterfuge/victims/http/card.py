@@ -100,6 +100,7 @@ def settings_of(card: Card) -> Settings:
     seen = _public_url(url, secrets), _public(card.get("headers", {})), _public(card.get("fields", {}))
     answer = _path(card, "answer", "probabilities" if gives == "scores" else "label")
     label = _path(card, "label", "") if "label" in card.values else None
+    steps = [None if path is None else steps_of(path) for path in (answer, label)]
     cache = str(card.get("cache", "memory"))
     if not cache:
         raise card.fail('cache = ""; "memory", "off" or a file was expected')
@@ -108,7 +109,7 @@ def settings_of(card: Card) -> Settings:
         *(card.labels or ()),
         str(card.sample_rate),
         json.dumps(seen),
-        *(send, place, subtype, gives, output, json.dumps([steps_of(answer), None if label is None else steps_of(label)])),
+        *(send, place, subtype, gives, output, json.dumps(steps)),
     )
     return Settings(
         url=url,
