@@ -213,8 +213,9 @@ def test_a_won_attack_says_what_it_came_to(bands: Path, here: Path) -> None:
     [
         ("bands", "noise", "quietest"),
         ("scores", "noise", "substitute"),
-        ("scores", "substitute", None),
+        ("scores", "substitute", "guided"),
         ("label", "noise", "hopskipjump"),
+        ("label", "hopskipjump", None),
     ],
 )
 def test_a_lost_attack_advises_no_attack_that_the_victim_cannot_serve(

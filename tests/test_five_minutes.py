@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.world import run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,20 +21,32 @@ def blocks() -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the README's lines are for a POSIX shell")
-def test_two_models_of_a_stranger_are_fooled_by_pasting_the_readme(tmp_path: Path) -> None:
-    """Only the number of queries and the knobs of the white box are made small; what is pasted is the README's."""
+def test_two_models_of_a_stranger_are_fooled_by_pasting_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shell runs all but `subterfuge`, whose lines are then run here: a start of Python less for each."""
     mine, net = blocks()
-    assert "--queries 3000" in mine
-    mine = mine.replace(
-        "--target pia --queries 3000 --out black/", "--target pia --queries 40 --control 0 --out black/ || test $? = 3"
-    )
-    net = net.replace("--target pia", "--target pia -o climb=60 -o even=0 -o starts=inf -o resort=1 --control 0")
+    lines = tmp_path / "lines"
+    asks = f"subterfuge() {{ printf '%s\\0' \"$@\" --end >> '{lines}'; }}\n"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ended = subprocess.run(
-        ["sh", "-e", "-c", mine + net], cwd=tmp_path, env=os.environ | {"PATH": path}, capture_output=True, text=True
+        ["sh", "-e", "-c", asks + mine + net],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
     )
     assert ended.returncode == 0, ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert "failure" not in ended.stdout
-    records = [json.loads(one.read_text()) for one in tmp_path.rglob("white/*.outcome.json")]
-    assert [(one["won"], one["predicted_before"], one["predicted"]) for one in records] == [(True, "cel", "pia")]
+    monkeypatch.chdir(tmp_path / "five")
+    commands = [words.strip("\0").split("\0") for words in lines.read_text().split("--end\0") if words]
+    assert [words[0] for words in commands] == ["check", "attack", "check", "attack"]
+    few = (
+        ["--queries", "40", "--control", "0"],
+        ["-o", "climb=60", "-o", "even=0", "-o", "starts=inf", "--control", "0"],
+    )
+    for words, more, codes in zip(commands, ([], few[0], [], few[1]), ({0}, {0, 3}, {0}, {0}), strict=True):
+        said = run(*words, *more)
+        assert said.code in codes, said
+        assert "failure" not in said.out
+    (record,) = [json.loads(one.read_text()) for one in tmp_path.rglob("white/*.outcome.json")]
+    assert (record["won"], record["predicted_before"], record["predicted"]) == (True, "cel", "pia")

@@ -86,12 +86,13 @@ def test_a_win_in_hand_when_the_victim_dies_is_judged_and_kept_with_what_was_spe
 
 
 @pytest.mark.parametrize("wrong", [ValueError("the card burnt"), np.array([np.nan, 0, 0])], ids=["raises", "nan"])
-def test_a_victim_that_stays_dead_is_told_with_what_was_spent_and_nothing_is_written(
+def test_a_victim_that_stays_dead_is_told_with_what_was_spent_and_its_win_is_kept_unjudged(
     wrong: Any, tmp_path: Path
 ) -> None:
     with pytest.raises(VictimError, match=r"after \d+ queries and 0 gradients; a win was in hand"):
         run(tmp_path, Counted(500, wrong, once=False), queries=600)
-    assert not list(tmp_path.glob("out/*"))
+    kept = {path.name for path in tmp_path.glob("out/*")}
+    assert kept == {"a-to-high.unjudged.wav", "a-to-high.unjudged.wav.outcome.json"}
     with pytest.raises(VictimError, match=r"after \d+ queries and 0 gradients; the best margin was -"):
         run(tmp_path, Counted(20, wrong, once=False), limit=60.0)
 

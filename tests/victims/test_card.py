@@ -131,7 +131,7 @@ WHOLE = {
     "sample_rate": 8000,
     "model": "m",
     "draws": 3,
-    "sd": 1,
+    "sd": 0.5,
     "batch": True,
     "members": ["a.toml"],
     "edges": [1, 2.5],

@@ -139,7 +139,7 @@ def test_a_card_maps_members_of_other_orders_and_passes_the_check(tmp_path: Path
     [
         ('["bands.toml"]', "", "an ensemble of 1; 2 to 64 members were expected"),
         ("[]", "", "an ensemble of 0"),
-        ('["bands.toml", 3]', "", "members holds 3; paths of cards"),
+        ('["bands.toml", 3]', "", "entry 2 of members is 3, where a text was expected"),
         ('["bands.toml", "bands.toml"]', "", "members names bands.toml twice"),
         ('["bands.toml", "none.toml"]', "", 'members = "none.toml", but there is no file'),
         ('["bands.toml", "e.toml"]', "", 'members = "e.toml" leads back'),

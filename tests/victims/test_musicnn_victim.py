@@ -30,7 +30,7 @@ from subterfuge.victims import check_victim, load_victim, musicnn
 from subterfuge.victims.musicnn import MusicnnVictim
 from subterfuge.victims.musicnn import package as _musicnn_package
 from subterfuge.victims.musicnn import spectra as _musicnn_spectra
-from subterfuge.victims.musicnn.checkpoint import Damaged, read_tensors
+from subterfuge.victims.musicnn.bundle import Damaged, read_tensors
 from subterfuge.victims.musicnn.crc import crc32c
 from subterfuge.victims.musicnn.networks import MODELS, network_of
 

@@ -253,7 +253,7 @@ def test_progress_counts_every_draw() -> None:
     [
         ("sd = 0", r"sd = 0; a part of full scale above 0"),
         ("sd = 1.5", r"sd = 1.5; a part"),
-        ("sd = nan", r"sd = nan; a part"),
+        ("sd = nan", r"sd = nan, where a finite number"),
         ("sd = 0.1\ndraws = 0", r"draws = 0; a whole number from 1 to 10000"),
         ("sd = 0.1\ndraws = 4\ntwin_draws = 5", r"twin_draws = 5; a whole number from 1 to draws = 4"),
         ("sd = 0.1\nseed = -1", r"seed = -1; a whole number from 0"),

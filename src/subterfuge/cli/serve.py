@@ -33,7 +33,6 @@ if TYPE_CHECKING:
         "subterfuge serve tuned.toml --port 0 --json",
         "subterfuge serve tuned.toml --gives labels",
         "subterfuge serve tuned.toml --fault-rate 0.2 --faults 429,cut --seed 3",
-        "curl -F file=@flute.wav http://127.0.0.1:8000/score",
     )
 )
 @click.argument("card", type=PATH)

@@ -258,9 +258,6 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Ense
         UntrustedModel, InputError: as of the cards that it names.
     """
     named = card.get("members")
-    odd = [each for each in named if not isinstance(each, str)]
-    if odd:
-        raise card.fail(f"members holds {odd[0]!r}; paths of cards were expected")
     twice = sorted({each for each in named if named.count(each) > 1})
     if twice:
         raise card.fail(f"members names {twice[0]} twice; name each card once")

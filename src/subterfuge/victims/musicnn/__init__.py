@@ -45,7 +45,7 @@ from subterfuge.victims._answers import checked, noise
 from subterfuge.victims._device import device_of
 from subterfuge.victims.card import Card, fingerprint_of
 from subterfuge.victims.musicnn import spectra
-from subterfuge.victims.musicnn.checkpoint import Damaged, read_tensors
+from subterfuge.victims.musicnn.bundle import Damaged, read_tensors
 from subterfuge.victims.musicnn.networks import FRAMES, MODELS, TRAINED_POOLS, network_of
 from subterfuge.victims.musicnn.package import WHEEL, file_of, tags_of
 

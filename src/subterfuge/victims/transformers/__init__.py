@@ -35,7 +35,7 @@ from subterfuge.victims.card import Card, fingerprint_of
 from subterfuge.victims.transformers.agree import check_rate, labels_of
 from subterfuge.victims.transformers.check import front_gap
 from subterfuge.victims.transformers.front import Found, front_of
-from subterfuge.victims.transformers.load import load_model
+from subterfuge.victims.transformers.loading import load_model
 
 KEYS = {
     "model!": str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from subterfuge.errors import CardError
 from subterfuge.victims.card import Card, check_labels
-from subterfuge.victims.transformers.load import Loaded
+from subterfuge.victims.transformers.loading import Loaded
 
 
 def check_rate(card: Card, found: Loaded) -> None:
