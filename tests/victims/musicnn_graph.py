@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d, pad
 
-from subterfuge.victims.musicnn.checkpoint import walk
+from subterfuge.victims.musicnn.bundle import walk
 
 
 class Graph:

@@ -11,7 +11,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from subterfuge.victims.card import COMMON, read_card
 from subterfuge.victims.http import EXAMPLE, KEYS, HttpVictim
 
 LABELS = ("a", "b", "c")
+LABELLED: tuple[dict[str, Any], ...] = ({}, {"gives": "labels"})
 EDGES_HZ = (100, 1000, 2000, 3400)
 
 Make = Callable[..., HttpVictim]
@@ -432,9 +433,8 @@ def test_a_secret_that_the_server_says_back_is_not_shown(
     server: Server, make: Make, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
     monkeypatch.setenv("API_KEY", "sk-Zq7/+9981X")
-    long = "x" * 26 + said
-    told = [{said: 1}, {"label": said}, {"error": said}, {"detail": {said: [long]}}]
-    told += [{"probabilities": p} for p in (said, {said: 1}, {long: 1}, [long, 1], [{"label": long, "score": 1}])]
+    told = [{said: 1}, {"label": said}, {"error": said}, {"detail": {said: [said]}}]
+    told += [{"probabilities": p} for p in (said, {said: 1}, [said, 1], [{"label": said, "score": 1}])]
     headers = {"Authorization": "Bearer ${API_KEY}"}
     for victim in (make(headers=headers), make(headers=headers, gives="labels", answer="probabilities")):
         server.then(meets.say(said, 401), meets.say(f"<html>{said}"), *map(meets.give, told))
@@ -442,6 +442,22 @@ def test_a_secret_that_the_server_says_back_is_not_shown(
             with pytest.raises(VictimError) as died:
                 victim.decide(waves())
             assert not {each for each in ("Zq7", "c2stWnE", "ZQ7") if each in str(died.value)}
+
+
+def test_wherever_the_text_of_an_answer_is_cut_no_part_of_a_secret_is_left(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEY", "sk-Zq7/+9981X")
+    victims = [
+        make(headers={"X-Key": "${API_KEY}"}, answer=answer, **more) for answer in ("", "p") for more in LABELLED
+    ]
+    for length in range(20, 160):
+        said = "x" * length + "sk-Zq7/+9981X"
+        for each in (said, {said: 1}, [said, 1], [{"label": said, "score": 1}], [{"label": "a", said: 1}]):
+            for victim, answer in product(victims, (each, {"p": each}, {"error": each})):
+                with pytest.raises(VictimError) as died:
+                    victim._read_or_fail(answer)
+                assert "Zq7" not in str(died.value)
 
 
 def test_no_secret_is_seen_anywhere(
