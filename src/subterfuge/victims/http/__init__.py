@@ -206,7 +206,9 @@ class HttpVictim:
         return [known[sound] for sound in sounds]
 
     def _ask(self, file: bytes) -> Said:
-        data = self.asker.ask(self.settings.form.request(file))
+        return self._read_or_fail(self.asker.ask(self.settings.form.request(file)))
+
+    def _read_or_fail(self, data: Any) -> Said:
         with suppress(Unfit):
             return self._read(data)
         raise self.asker.fail(self._fault(data))
