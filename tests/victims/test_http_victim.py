@@ -36,7 +36,6 @@ from subterfuge.victims.card import COMMON, read_card
 from subterfuge.victims.http import EXAMPLE, KEYS, HttpVictim
 
 LABELS = ("a", "b", "c")
-LABELLED: tuple[dict[str, Any], ...] = ({}, {"gives": "labels"})
 EDGES_HZ = (100, 1000, 2000, 3400)
 
 Make = Callable[..., HttpVictim]
@@ -448,13 +447,14 @@ def test_wherever_the_text_of_an_answer_is_cut_no_part_of_a_secret_is_left(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("API_KEY", "sk-Zq7/+9981X")
-    victims = [
-        make(headers={"X-Key": "${API_KEY}"}, answer=answer, **more) for answer in ("", "p") for more in LABELLED
-    ]
-    for length in range(20, 160):
+    keyed: dict[str, Any] = {"headers": {"X-Key": "${API_KEY}"}}
+    whole = make(**keyed, answer=""), make(**keyed, answer="", gives="labels")
+    inside = make(**keyed, answer="p"), make(**keyed, answer="p", gives="labels")
+    for length in range(12, 150, 2):  # cuts are at 40 to 150 characters, and leave 6 of a secret or 7 somewhere
         said = "x" * length + "sk-Zq7/+9981X"
         for each in (said, {said: 1}, [said, 1], [{"label": said, "score": 1}], [{"label": "a", said: 1}]):
-            for victim, answer in product(victims, (each, {"p": each}, {"error": each})):
+            asked = [*product(whole, [each]), *product(inside, [{"p": each}, {"error": each}])]
+            for victim, answer in asked:
                 with pytest.raises(VictimError) as died:
                     victim._read_or_fail(answer)
                 assert "Zq7" not in str(died.value)
@@ -761,10 +761,10 @@ def fooled(folder: Path, victim: Victim) -> Outcome:
     return attack(sound, victim, threat, by=by, out=folder / "out.wav", control=0)
 
 
-def searched(victim: Victim, name: str, *, labels_only: bool = False) -> tuple[Any, ...]:
-    """Give all that a search of 40 queries asks and finds."""
+def searched(victim: Victim, name: str, *, labels_only: bool = False, queries: int = 40) -> tuple[Any, ...]:
+    """Give all that a search of so many queries asks and finds."""
     clean = torch.from_numpy(world.sound()[None, :, 0].astype(np.float32))
-    threat = Threat(Targeted("high"), budget=Budget(queries=40))
+    threat = Threat(Targeted("high"), budget=Budget(queries=queries))
     oracle = Oracle(victim, threat, clean, torch.tensor([2]), grid=[2**-15], labels_only=labels_only)
     with suppress(BudgetSpent):
         make_attack(name)(oracle, clean, dice("0", 1))
@@ -793,13 +793,13 @@ def test_a_search_on_a_card_that_is_served_is_the_same_however_the_sound_is_sent
 
     here = PythonVictim.of(bands, labels=world.LABELS, sample_rate=world.RATE)
     about = {"labels": list(world.LABELS), "sample_rate": world.RATE, "answer": "scores", "label": "label"}
-    found = searched(here, "square")
+    found = searched(here, "square", queries=20)
     with serving(here, faults=Faults(0.2, seed=3)) as url:
         for send in ("multipart", "raw", "base64"):
             there = make(url=f"{url}/score", subtype="FLOAT", send=send, output="decision values", retries=8, **about)
-            assert searched(there, "square") == found, send
-            assert there.spent()["queries"] == 40
-            assert there.spent()["retries"] > 3
+            assert searched(there, "square", queries=20) == found, send
+            assert there.spent()["queries"] == 20
+            assert there.spent()["retries"] > 1
 
 
 def test_an_attack_over_a_broken_line_ends_in_the_very_file_of_one_at_home(
