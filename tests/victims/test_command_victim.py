@@ -24,7 +24,7 @@ from subterfuge.errors import CardError, VictimError
 from subterfuge.victim import Gives, Kind
 from subterfuge.victims import load_victim
 from subterfuge.victims.command import CommandVictim
-from subterfuge.victims.command.run import run
+from subterfuge.victims.command.running import run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of these tests are written for POSIX")
 

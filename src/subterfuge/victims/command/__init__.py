@@ -28,7 +28,7 @@ from subterfuge.victims._json_words import kind_of
 from subterfuge.victims._wav_file import wav_of
 from subterfuge.victims.card import Card, fingerprint_of
 from subterfuge.victims.command.card import GIVES, MANY, ONE, check, files_of, program_of
-from subterfuge.victims.command.run import Unfinished, how, run, said, together
+from subterfuge.victims.command.running import Unfinished, how, run, said, together
 
 KEYS = {
     "labels!": list,

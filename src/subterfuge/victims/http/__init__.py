@@ -26,7 +26,7 @@ from subterfuge.victims.card import Card
 from subterfuge.victims.http.ask import Asker, Meter
 from subterfuge.victims.http.cache import Cache, Said
 from subterfuge.victims.http.card import GIVES, Settings, settings_of
-from subterfuge.victims.http.spread import spread
+from subterfuge.victims.http.spreading import spread
 from subterfuge.victims.http.wire import Wire, is_here
 
 KEYS = {
