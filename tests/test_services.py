@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 import torch
+from tests.campaign.kit import audit_of, tried
 from tests.world import card, clip
 from torch import Tensor
 
 from subterfuge import Clip, Threat, Untargeted, attack
 from subterfuge.attacks import make_attack
+from subterfuge.campaign._scorecard_words import sentences_of
+from subterfuge.campaign.figures import figures_of
+from subterfuge.driver.together import attack_together
 from subterfuge.errors import VictimError
-from subterfuge.outcome import outcome_path
+from subterfuge.outcome import Outcome, outcome_path
 from subterfuge.threat import Budget
 from subterfuge.victim import Gives
 from subterfuge.victims import TorchVictim, load_victim
@@ -131,8 +135,57 @@ def test_a_win_that_a_closed_service_never_judged_is_kept_and_said_to_be_that(
     assert json.loads(outcome_path(kept).read_text()) == record
 
 
-def test_without_a_win_in_hand_a_closed_service_leaves_nothing(tmp_path: Path, bands: TorchVictim) -> None:
-    with pytest.raises(VictimError, match="closed"):
-        attack(clip(tmp_path / "a.wav"), Service(bands, Meter(stops_after=5)), Threat(Untargeted()), by="square",
+def test_what_was_paid_for_is_kept_without_a_win_too(tmp_path: Path, bands: TorchVictim) -> None:
+    with pytest.raises(VictimError, match=r"closed.*the best margin was.*kept in .*x\.unjudged\.wav"):
+        attack(clip(tmp_path / "a.wav"), Service(bands, Meter(stops_after=12)), Threat(Untargeted()), by="square",
                out=tmp_path / "out" / "x.wav")  # fmt: skip
-    assert not (tmp_path / "out").exists()
+    record = json.loads(outcome_path(tmp_path / "out" / "x.unjudged.wav").read_text())
+    assert record["margin"] < 0
+    assert record["service"]["queries"] >= 12
+
+
+def test_a_service_that_closes_while_the_judge_asks_costs_no_win(tmp_path: Path, bands: TorchVictim) -> None:
+    """At whatever question it closes: a win that was in hand is in a file."""
+    path, closed = clip(tmp_path / "a.wav"), 0
+    whole = Meter()
+    attack(path, Service(bands, whole), control=0, **about(tmp_path, 40))
+    for stop in range(whole.asked - 6, whole.asked):
+        out = tmp_path / str(stop) / "x.wav"
+        try:
+            outcome = attack(
+                path, Service(bands, Meter(stops_after=stop)), control=0, **(about(tmp_path, 40) | {"out": out})
+            )
+        except VictimError:
+            closed += 1
+            assert out.with_name("x.unjudged.wav").exists(), stop
+        else:
+            assert outcome.won
+    assert closed >= 4
+
+
+def test_a_search_that_was_to_ask_more_than_is_left_is_refused(tmp_path: Path, bands: TorchVictim) -> None:
+    with pytest.raises(VictimError, match=r"was to ask 60.*--queries"):
+        attack(clip(tmp_path / "a.wav"), Service(bands, Meter(), most=60), **about(tmp_path, 60))
+
+
+def test_attacks_on_a_paid_victim_go_one_after_another_and_each_has_its_own_bill(
+    tmp_path: Path, bands: TorchVictim
+) -> None:
+    meter = Meter()
+    clips = [clip(tmp_path / f"{name}.wav", seed=place) for place, name in enumerate("abc")]
+    made = attack_together(
+        clips, Service(bands, meter), Threat(Untargeted(), budget=Budget(queries=30)), by="hopskipjump",
+        out=tmp_path / "out", control=0,
+    )  # fmt: skip
+    bills = [one.service["queries"] for one in made if isinstance(one, Outcome) and one.service]
+    assert len(bills) == 3
+    assert sum(bills) == meter.asked
+
+
+def test_an_audit_says_what_it_was_paid(tmp_path: Path) -> None:
+    audit = audit_of([tried("a", "low", "high", 40.0)])
+    rows = [replace(row, result={**row.result, "service": {"queries": 7, "total": 3.5, "currency": "EUR"}})
+            for row in audit.rows]  # fmt: skip
+    paid = replace(audit, rows=tuple(rows))
+    said = sentences_of(paid, figures_of(paid))
+    assert f"It was paid {7 * len(rows)} queries, {3.5 * len(rows):.2f} EUR, in the jobs that ended well." in said

@@ -44,7 +44,7 @@ class Substitute:
     front: Literal["auto", "mean25", "logmel", "wave"] = "auto"
     """What it hears; ``auto`` takes the front end of the least leave-one-out error in the first rounds."""
     queries: int = 2000
-    """Most queries, all in all, unless a budget gives more."""
+    """Most queries of its own, unless a budget gives more."""
     first: int = 200
     """Of them, those of random changes, before the first training."""
     each: int = 30
@@ -63,7 +63,9 @@ class Substitute:
     patience: int = 15
     """Rounds without a gain of 0.05 dB (0.6 % of the margin, where that is sought) after which the search ends."""
     resign: int = 800
-    """Queries without a win after which `guided` takes over, with a count of its own; 0 for never."""
+    """Queries without a win after which `guided` takes over; 0 for never."""
+    guided: int = 3000
+    """Most queries of `guided`, where it takes over."""
     needs: ClassVar[Gives] = Gives.SCORES
     seeks: ClassVar[Seeks] = "quiet"
     starts_elsewhere: ClassVar[bool] = False
@@ -87,6 +89,7 @@ class Substitute:
             ("quietest_db", self.loudest_db, 150),
             ("patience", 1, math.inf),
             ("resign", 0, math.inf),
+            ("guided", 1, math.inf),
         ):
             expect("substitute", knob, getattr(self, knob), least, most)
         for steps in self.walk:
@@ -107,7 +110,7 @@ class Substitute:
                 oracle.findings[row]["substitute"] = examples.report()
             if self._resigns(oracle, row) and bool(oracle.open()[row]):
                 oracle.findings[row]["resigned_after_queries"] = oracle.queries[row]
-                Guided().search(oracle, clean, dice, row)
+                Guided(queries=self.guided).search(oracle, clean, dice, row)
 
     def _resigns(self, oracle: Oracle, row: int) -> bool:
         able = self.learn == "scores" and self.resign > 0

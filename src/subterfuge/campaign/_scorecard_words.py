@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from subterfuge.campaign.figures import Figures, OfPair, Searched
 from subterfuge.campaign.rows import Audit, Row
 from subterfuge.campaign.words import are, counted, decibels, percent, said
@@ -74,8 +76,21 @@ def sentences_of(audit: Audit, figures: Figures) -> list[str]:
             f"{'tells' if survival.telling == 1 else 'tell'}; deadliest is {said(deadly.transform)}: "
             f"{deadly.survived} of {deadly.telling} come through."
         )
+    told += _paid(audit)
     told += [f"Doubt ({said(one.get('sign', '?'))}): {said(one.get('words', ''))}." for one in audit.doubts]
     return told
+
+
+def _paid(audit: Audit) -> list[str]:
+    """Say what a victim cost that is paid by the query, with all that was asked: clips, searches, judge, survival."""
+    bills = [row.result["service"] for row in audit.rows if isinstance(row.result.get("service"), Mapping)]
+    if not bills:
+        return []
+    queries = sum(int(one.get("queries") or 0) for one in bills)
+    total = sum(float(one.get("total") or 0.0) for one in bills)
+    currency = said(bills[0].get("currency") or "")
+    cost = f", {total:.2f} {currency}".rstrip() if total else ""
+    return [f"It was paid {queries} {'query' if queries == 1 else 'queries'}{cost}, in the jobs that ended well."]
 
 
 def _needed(one: Searched) -> str:

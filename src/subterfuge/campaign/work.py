@@ -21,8 +21,9 @@ from subterfuge.campaign.rows import Job
 from subterfuge.campaign.spool import Spool
 from subterfuge.driver import attack, check_heard, score
 from subterfuge.driver.record import name_of
+from subterfuge.driver.service import bill_of
 from subterfuge.driver.survival import survive
-from subterfuge.driver.together import Seat, together
+from subterfuge.driver.together import Seat, at_once_for, together
 from subterfuge.errors import OutputError, SubterfugeError, VictimError
 from subterfuge.oracle import dice
 from subterfuge.outcome import Outcome
@@ -54,7 +55,8 @@ class Bench:
         if len(group) == 1:
             return [self.do(group[0])]
         made: list[Done] = []
-        for _, done in together([partial(self.do, work) for work in group], len(group)):
+        most = at_once_for(victim_of(self.card, self.trust_pickle), len(group))
+        for _, done in together([partial(self.do, work) for work in group], most):
             if isinstance(done, SubterfugeError):  # none gets here: `do` holds what it meets
                 raise done
             made.append(done)
@@ -67,8 +69,11 @@ class Bench:
         began = clock()
         died = False
         try:
+            bill = bill_of(victim_of(self.card, self.trust_pickle))
             result = self._clean(job) if job.probe == "clean" else self._search(key, job, seat)
             error = None
+            if bill is not None:
+                result["service"] = bill.since()
         except OutputError:  # no fault of the job: it stays to be done where there is room again
             raise
         except SubterfugeError as reason:

@@ -161,7 +161,18 @@ def attack(
         threat = replace(threat, budget=bill.within(threat.budget, notes.append))
     asked = searched if through is None else through(searched)
     search = Search(
-        clip, victim, threat, method, clean, focus, seed, progress, on=asked, others=others, robust=toughened
+        clip,
+        victim,
+        threat,
+        method,
+        clean,
+        focus,
+        seed,
+        progress,
+        on=asked,
+        others=others,
+        robust=toughened,
+        keeps_nearest=bill is not None,
     )
 
     def record(difference: Difference, seconds: float, **about: Any) -> Outcome:

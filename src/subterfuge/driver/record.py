@@ -133,7 +133,8 @@ def advice_for(
     elif (victim.twin or victim).gives >= Gives.GRADIENTS:
         tries.append("--attack quietest")
     else:
-        able = [one for one, needs in BLACK_BOX.items() if victim.gives >= needs and one != name_of(method)]
+        tried = {name_of(method), *(["guided"] if "resigned_after_queries" in oracle.findings[0] else [])}
+        able = [one for one, needs in BLACK_BOX.items() if victim.gives >= needs and one not in tried]
         tries.extend([f"--attack {' or '.join(able)}"] if able else [])
     if threat.goal.name in ("confident", "tag+"):
         tries.append("a lower probability")

@@ -42,7 +42,7 @@ def searched_on(victim: Victim, method: Attack) -> Victim:
 
 
 class Unjudged(VictimError):
-    """The victim died for good while a win was in hand: here is its file, which nobody has judged."""
+    """The victim died for good: here is the file of the best so far, which nobody has judged."""
 
     def __init__(self, said: str, changed: Clip, file: Path) -> None:
         super().__init__(said)
@@ -66,7 +66,10 @@ class Search:
         on: Victim | None = None,
         others: Tensor | None = None,
         robust: Robust | None = None,
+        keeps_nearest: bool = False,
     ) -> None:
+        self.keeps_nearest = keeps_nearest
+        """Whether the best so far is kept also without a win, where the victim dies: it was paid for."""
         self.robust = robust
         """What a win must survive."""
         self.deaths: list[str] = []
@@ -115,7 +118,18 @@ class Search:
             self.seen = (cast(Oracle, masked), masked.clean)
 
     def run(self, folder: Path, keep_container: bool, notes: list[str]) -> Judged | None:
-        """Search and judge until a file wins, or the budget or the rounds end; give the last file judged."""
+        """Search and judge until a file wins, or the budget or the rounds end; give the last file judged.
+
+        Raises:
+            Unjudged: the victim died, and there is a file to keep.
+            VictimError: it died, and there is none.
+        """
+        try:
+            return self._rounds(folder, keep_container, notes)
+        except VictimError as death:
+            return self._heir(death, folder, keep_container, notes)
+
+    def _rounds(self, folder: Path, keep_container: bool, notes: list[str]) -> Judged | None:
         oracle, row = self.oracle, 0
         needed = self._first_margin()
         oracle.needed[row] = -math.inf if self.jumps or self.endless else needed
@@ -126,8 +140,6 @@ class Search:
                 self.method(*self.seen, dice(f"{self.seed}/{round_}/{self.clip.fingerprint}", 1))
             except BudgetSpent:
                 spent = True
-            except VictimError as death:
-                return self._heir(death, folder, keep_container, notes)
             if not bool(oracle.won[row]):
                 break
             judged, start = self._inside(oracle.best[row : row + 1], folder, keep_container, notes)
@@ -187,18 +199,23 @@ class Search:
         oracle = self.oracle
         spent = f"after {oracle.queries[0]} queries and {oracle.gradients[0]} gradients"
         best = float(oracle.best_margin[0])
+        said = "a win was in hand, but the victim no longer judges"
         if bool(oracle.won[0]):
             try:
                 judged, _ = self._inside(oracle.best[:1], folder, keep_container, notes)
+                said = "the file wins, but the victim no longer says whether it survives" if judged.won else said
                 judged = self._survivor(judged, notes)
             except VictimError:
-                said = f"{death} ({spent}; a win was in hand, but the victim no longer judges)"
-                raise Unjudged(said, *self._written(oracle.best[:1], folder, keep_container, notes)) from death
+                kept = self._written(oracle.best[:1], folder, keep_container, notes)
+                raise Unjudged(f"{death} ({spent}; {said})", *kept) from death
             if judged.won:
                 notes.append(f"the search ended {spent}, and its best win was judged: {death}")
                 return judged
         wins = "" if self.endless else ", above 0 wins"
         came = f"; the best margin was {best:.3g}{wins}" if math.isfinite(best) else ""
+        if self.keeps_nearest and math.isfinite(best):
+            kept = self._written(oracle.best[:1], folder, keep_container, notes)
+            raise Unjudged(f"{death} ({spent}{came})", *kept) from death
         raise VictimError(f"{death} ({spent}{came})") from death
 
     def _inside(self, delta: Tensor, folder: Path, keep_container: bool, notes: list[str]) -> tuple[Judged, Tensor]:

@@ -32,11 +32,16 @@ class Bill:
         """Give a budget that leaves the judge some of the queries after which the victim stops.
 
         Raises:
-            VictimError: too few are left.
+            VictimError: too few are left, or fewer than the budget names.
         """
         left = self.victim.queries_left
         if left is None or (budget.queries is not None and budget.queries <= left - JUDGING):
             return budget
+        if budget.queries is not None:
+            raise VictimError(
+                f"the victim {self.victim.name} answers {left} more queries, of which {JUDGING} are the judge's, and "
+                f"the search was to ask {budget.queries}; allow fewer (--queries), or raise most_queries on its card"
+            )
         if left <= JUDGING:
             raise VictimError(
                 f"the victim {self.victim.name} answers {left} more queries, and {JUDGING + 1} or more are needed for "

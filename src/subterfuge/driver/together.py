@@ -22,6 +22,7 @@ from subterfuge.audio import Clip
 from subterfuge.driver import attack
 from subterfuge.driver._joined import Lent, Method, answer_all, ask_joined
 from subterfuge.driver._turns import Turn, in_turns
+from subterfuge.driver.service import bill_of
 from subterfuge.errors import SubterfugeError
 from subterfuge.oracle import Oracle
 from subterfuge.outcome import Outcome
@@ -191,11 +192,16 @@ def attack_together(
     calls = [partial(one, place, *given) for place, given in enumerate(each)]
     made: list[Outcome | SubterfugeError | None] = [None] * rows
     with _no_empty_folders(out):
-        for place, result in together(calls, most):
+        for place, result in together(calls, at_once_for(victim, most)):
             made[place] = result
             if told is not None:
                 told(place, result)
     return cast(list[Outcome | SubterfugeError], made)
+
+
+def at_once_for(victim: Victim, most: int) -> int:
+    """Give how many attacks on a victim may go on at once: one, where it counts what each is to pay."""
+    return most if bill_of(victim) is None else 1
 
 
 def _each(what: str, given: Any, rows: int) -> Sequence[Any]:
