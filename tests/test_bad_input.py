@@ -7,6 +7,7 @@ import resource
 import signal
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -607,3 +608,27 @@ def test_an_interrupt_during_the_imports_shows_no_traceback(tmp_path: Path, band
     assert said == ""
     assert error.strip() == "interrupted; nothing half-written was left"
     assert tree(out) == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="locks a mutex of glibc's twice")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_native_code_that_never_comes_back_is_ended_too(sent: signal.Signals, code: int) -> None:
+    """A call that holds the main thread, whatever signal comes, as a program of TorchScript does that loops."""
+    words = (
+        "import ctypes, signal\n"
+        "from subterfuge.cli import ending\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "ending.GRACE_SECONDS = 0.2\n"
+        "ending.watch_for_signals()\n"
+        "lock, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)\n"
+        "libc.pthread_mutex_lock(lock)\n"
+        "print('ready', flush=True)\n"
+        "libc.pthread_mutex_lock(lock)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(sent)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert "does not let go" in error

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from torch import Tensor, nn
 
 from subterfuge import Clip, Confident, LeastSNR, Maximise, Targeted, Threat, Untargeted, attack
 from subterfuge.attacks import make_attack
+from subterfuge.cli.show import print_outcome
 from subterfuge.driver.survival import survive
 from subterfuge.errors import AttackError, InputError, ThreatError
 from subterfuge.outcome import Outcome, outcome_path
@@ -25,6 +29,7 @@ from subterfuge.threat import Goal, TagOff, TagOn, fitted, parse_goal
 from subterfuge.transforms import parse_transforms
 from subterfuge.victim import Gives, Kind
 from subterfuge.victims import PythonVictim, TorchVictim, check_victim
+from subterfuge.victims.detector import DetectorVictim
 from subterfuge.victims.ensemble import EnsembleVictim
 
 RATE = 8000
@@ -225,3 +230,28 @@ def test_an_ensemble_of_taggers_tags_by_the_mean_of_their_probabilities() -> Non
     one = TorchVictim.of(Tagger(), labels=LABELS, sample_rate=RATE, output="logits")
     with pytest.raises(InputError, match="one answer"):
         EnsembleVictim.of([one, half])
+
+
+def test_what_is_printed_of_a_tag_says_whether_it_is_on(low: Clip, tmp_path: Path) -> None:
+    off = attack(low, tagger(), Threat(TagOff("low")), out=tmp_path / "off.wav", control=0)
+    already = attack(low, tagger(), Threat(TagOff("high")), out=tmp_path / "already.wav", control=0)
+    lost = attack(low, tagger(), Threat(TagOn("high", 0.9), LeastSNR(80)), out=tmp_path / "lost.wav", by="pgd")
+    said = []
+    for outcome in (off, already, lost):
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
+            print_outcome(outcome)
+        said.append(out.getvalue())
+    assert re.match(r"tones: low -> low off \(\d\S* %\), ", said[0])
+    assert said[1].startswith("tones: high off already; copied unchanged")
+    assert said[2].startswith("tones: lost, wanted was high on, the top tag is low; best margin -")
+
+
+def test_a_detector_of_a_tagger_has_no_probabilities_to_be_wrong_about() -> None:
+    watched = DetectorVictim.of(tagger(), "requantise=8")
+    wave = 0.02 * torch.randn(2, 3000, generator=torch.Generator().manual_seed(3))
+    assert watched.probabilities(wave) is None
+    assert watched.twin is not None
+    assert watched.twin.probabilities(wave) is None
+    assert not check_victim(watched).failures
+    with pytest.raises(ThreatError, match="targeted"):
+        fitted(TagOn("low"), watched)

@@ -6,10 +6,8 @@ win; 4 the victim died; 130 interrupted; 141 whoever read the output went away; 
 
 from __future__ import annotations
 
-import contextlib
 import io
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +21,7 @@ from subterfuge.cli.check import check as check_command
 from subterfuge.cli.compare import compare as compare_command
 from subterfuge.cli.control import control as control_command
 from subterfuge.cli.data import data as data_command
+from subterfuge.cli.ending import INTERRUPTED, STOPPED, Stopped, watch_for_signals
 from subterfuge.cli.evaluate import evaluate as evaluate_command
 from subterfuge.cli.harden import harden as harden_command
 from subterfuge.cli.harden import matrix as matrix_command
@@ -56,8 +55,6 @@ from subterfuge.errors import InputError, SubterfugeError
 if TYPE_CHECKING:
     from subterfuge.threat import Measure
 
-INTERRUPTED = 130
-STOPPED = 143
 PIPE_CLOSED = 141
 
 
@@ -478,19 +475,10 @@ def guarded(run: Callable[[], Any]) -> int:
     return 0
 
 
-class Stopped(BaseException):
-    """SIGTERM: no SystemExit, which a victim's own code may raise, and which would be taken for its death."""
-
-
-def _stop(*_: object) -> None:
-    raise Stopped
-
-
 def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):  # a name that a terminal cannot show must not end the work
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with contextlib.suppress(ValueError):  # outside the main thread there is no such handler
-        signal.signal(signal.SIGTERM, _stop)
+    watch_for_signals()
     sys.exit(guarded(lambda: cli.main(prog_name="subterfuge", standalone_mode=False)))

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 def print_outcome(outcome: Outcome) -> None:
     """Tell of one outcome in a few lines."""
-    goal = outcome.target or "anything else"
+    goal, tag = outcome.target or "anything else", tag_of(outcome)
     if outcome.already:
-        click.echo(f"{outcome.clip['name']}: {goal} already; copied unchanged to {outcome.file}")
+        click.echo(f"{outcome.clip['name']}: {tag or goal} already; copied unchanged to {outcome.file}")
     elif outcome.won:
         mos = "" if outcome.zimtohrli_mos is None else f", zimtohrli MOS {outcome.zimtohrli_mos:.2f}"
         if outcome.nmr_db is not None:
             mos = f", {outcome.nmr_db:.1f} dB noise to mask{mos}"
+        came = f"{tag}{percent(outcome.probability)}" if tag else f"{outcome.predicted}{chance(outcome)}"
         click.echo(
-            f"{outcome.clip['name']}: {outcome.predicted_before} -> {outcome.predicted}"
-            f"{chance(outcome)}, {number(outcome.snr_db)} dB SNR{mos}, {outcome.seconds:.0f} s"
+            f"{outcome.clip['name']}: {outcome.predicted_before} -> {came}"
+            f", {number(outcome.snr_db)} dB SNR{mos}, {outcome.seconds:.0f} s"
         )
         if outcome.control is not None:
             same, level = outcome.control["same_level_and_spectrum"], outcome.control["white_noise_snr_db"]
@@ -35,14 +36,22 @@ def print_outcome(outcome: Outcome) -> None:
         click.echo(f"  {outcome.file}")
     else:
         still = "still says" if outcome.predicted == outcome.predicted_before else "says"
-        click.echo(f"{outcome.clip['name']}: lost, the victim {still} {outcome.predicted}; {outcome.advice}")
+        still = f"wanted was {tag}, the top tag is" if tag else f"the victim {still}"
+        click.echo(f"{outcome.clip['name']}: lost, {still} {outcome.predicted}; {outcome.advice}")
     print_warnings(outcome.warnings)
+
+
+def tag_of(outcome: Outcome) -> str | None:
+    """Say what is wanted of a tag, or give None for a goal that is about the answer."""
+    if not outcome.goal.startswith(("tag+", "tag-")):
+        return None
+    return f"{outcome.target} {'on' if outcome.goal.startswith('tag+') else 'off'}"
 
 
 def chance(outcome: Outcome) -> str:
     """Show the probability on record, with its class where that is not the one that the file is taken for."""
-    said = percent(outcome.probability)
-    return said if not said or outcome.target is not None else f" ({outcome.predicted_before}{said.replace('(', '')}"
+    said, about = percent(outcome.probability), outcome.target or outcome.predicted_before
+    return said if not said or about == outcome.predicted else f" ({about}{said.replace('(', '')}"
 
 
 def percent(p: float | None) -> str:
@@ -58,7 +67,7 @@ def print_table_of(outcomes: Sequence[Outcome]) -> None:
         rows.append(
             [
                 one.clip["name"],
-                f"{one.predicted_before} -> {one.target or 'other'}",
+                f"{one.predicted_before} -> {tag_of(one) or one.target or 'other'}",
                 "won" if one.won else "lost",
                 one.predicted,
                 "" if one.probability is None else f"{one.probability:.2f}",

@@ -138,6 +138,8 @@ def advice_for(
         tries.extend([f"--attack {' or '.join(able)}"] if able else [])
     if threat.goal.name in ("confident", "tag+"):
         tries.append("a lower probability")
+    if threat.goal.name == "tag-":
+        tries.append("a higher probability")
     tries.append("another target")
     return f"{came}; try: {'; '.join(tries)}"
 
@@ -159,6 +161,12 @@ def versions() -> dict[str, str]:
         "pyroomacoustics",
         "cma",
         "deap",
+        "noisereduce",
+        "onnxruntime",
+        "transformers",
+        "musicnn",
+        "silero-vad",
+        "resemblyzer",
     ):
         try:
             found[package] = version(package)

@@ -88,7 +88,7 @@ def fitted(goal: Goal, victim: Victim) -> Goal:
     """
     tags = victim.kind is Kind.TAGS
     if isinstance(goal, TagOn | TagOff) and not tags:
-        instead = f"confident={goal.p:g}" if isinstance(goal, TagOn) else "untargeted"
+        instead = f"confident={goal.p:g} or targeted" if isinstance(goal, TagOn) else "untargeted"
         raise ThreatError(
             f"the goal {goal.name} is for victims that tag, where several labels may be right at once, and "
             f"{victim.name} gives {victim.kind.value}; use the goal {instead}"

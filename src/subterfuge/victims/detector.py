@@ -145,7 +145,12 @@ class DetectorVictim:
         return judged(self._views(wave, self.victim.scores), self.kind).to(wave.device)
 
     def probabilities(self, wave: Tensor) -> Tensor | None:
-        """Give for each label the least probability that it has in any view, and the rest to `rejects`: (N, K + 1)."""
+        """Give for each label the least probability that it has in any view, and the rest to `rejects`: (N, K + 1).
+
+        None where what it wraps has none, or tags: of tags each has a probability of its own, and nothing is left over.
+        """
+        if self.victim.kind is Kind.TAGS:
+            return None
         found = sounds.asked(self.victim.probabilities, self._heard(wave))
         return None if found is None else granted(self._by_view(found, len(wave))).to(wave.device)
 
@@ -218,7 +223,9 @@ class DetectorTwin:
         return judged(torch.stack([self.victim.scores(view) for view in self._views(wave)]), self.kind)
 
     def probabilities(self, wave: Tensor) -> Tensor | None:
-        """Give for each label the least probability in any view, and the rest to `rejects`, or None."""
+        """Give for each label the least probability in any view, and the rest to `rejects`, or None as the truth."""
+        if self.victim.kind is Kind.TAGS:
+            return None
         found = [self.victim.probabilities(view) for view in self._views(wave)]
         sure = [each for each in found if each is not None]
         return granted(torch.stack(sure)) if sure else None
