@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -65,3 +66,9 @@ def test_a_mistake_is_told_and_writes_nothing(
     assert (said.code, said.out) == (2, "")
     assert told in said.err
     assert tree(tmp_path) == before
+
+
+def test_the_command_that_comes_next_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+    out = tmp_path / "it's mine.toml"
+    said = run("card", "new", "--kind", "python", "--out", out)
+    assert shlex.split(said.out.partition("then run: ")[2]) == ["subterfuge", "check", str(out)]

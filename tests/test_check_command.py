@@ -14,7 +14,7 @@ import torch
 from tests.world import card, clip, run
 from torch import Tensor
 
-from subterfuge.attacks import ATTACKS
+from subterfuge.attacks import ATTACKS, knobs_of
 from subterfuge.driver.reach import AFFORDABLE, Reach, planned, reach, sounds_for
 from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
@@ -207,3 +207,80 @@ def test_a_clip_that_is_none_and_a_card_that_is_none_are_refused(cards: Path, tm
     (tmp_path / "x.wav").write_text("no sound")
     assert run("check", cards / "bands.toml", tmp_path / "x.wav").code == 2
     assert run("check", cards / "none.toml").code == 2
+
+
+def test_of_a_substitute_that_hands_over_the_most_that_it_may_ask_is_told(cards: Path) -> None:
+    way = next(one for one in reach(load_victim(cards / "scores.toml")).attacks if one.attack == "substitute")
+    own, guided = knobs_of(ATTACKS["substitute"]), knobs_of(ATTACKS["guided"])
+    assert own["resign"] > 0
+    assert (way.count, way.most) == (max(own["queries"], own["resign"] + guided["queries"]), True)
+    found = reach(load_victim(cards / "scores.toml"))
+    assert f"substitute (up to {way.count:,} queries" in of(found, "attacks")
+    assert [one.attack for one in found.attacks if one.most] == ["substitute"]
+
+
+def test_what_a_cache_knows_is_neither_timed_nor_said_to_be_asked(service: Service) -> None:
+    waves, names = sounds_for(service)
+    first = reach(service, waves, names=names)
+    again = reach(service, waves, names=names)
+    assert again.spent is not None
+    assert first.spent is not None
+    assert again.spent["queries"] - first.spent["queries"] == again.asked == 1
+    assert of(again, "finite").startswith(
+        "it answers 0 sounds with finite numbers; not asked, for it knew the answer: "
+    )
+    assert "ms a query" in of(again, "speed"), "of the one that was asked afresh"
+
+
+def test_the_time_of_a_query_is_that_of_what_was_asked(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that goes on a second with each question that is paid, and stands still otherwise."""
+    waves, names = sounds_for(service)
+    reach(service, waves, names=names)
+    monkeypatch.setattr("time.perf_counter", lambda: float(service.bill["queries"]))
+    assert reach(service, waves, names=names).query_ms == 1000.0
+
+
+def test_what_only_a_memory_answers_is_said_not_to_be_asked(service: Service) -> None:
+    @dataclass(frozen=True)
+    class Wraps:
+        victim: Service
+
+        def __getattr__(self, name: str) -> Any:
+            if name in ("afresh", "spent", "__setstate__"):
+                raise AttributeError(name)
+            return getattr(self.victim, name)
+
+    waves, names = sounds_for(service)
+    reach(service, waves, names=names)
+    found = reach(Wraps(service), waves, names=names)  # type: ignore[arg-type]
+    levels = {one.name: one.level for one in found.findings}
+    assert (levels["determinism"], levels["speed"]) == ("not asked", "not asked")
+    assert (found.query_ms, found.asked) == (None, 0)
+    assert all(way.minutes is None for way in found.attacks)
+    assert found.verdict.endswith("not asked: determinism, batches, speed")
+
+
+def test_sounds_that_are_one_file_are_counted_once(service: Service) -> None:
+    @dataclass(frozen=True)
+    class Rounds(Service):
+        def scores(self, wave: Tensor) -> Tensor:
+            return super().scores((wave * 32768).round() / 32768 + 0.0)
+
+    rounds = Rounds(service.victim, service.bill, {})
+    waves, names = sounds_for(service)
+    found = reach(rounds, waves, names=names)
+    assert re.search(
+        r"answers 6 sounds .*near-silence; not asked, for it knew the answer: silence$", of(found, "finite")
+    )
+    assert found.spent is not None
+    assert found.asked == found.spent["queries"] == 7
+
+
+def test_what_steers_a_terminal_is_shown_as_codes(tmp_path: Path) -> None:
+    path = card(tmp_path, "bands")
+    path.write_text(path.read_text().replace('"middle"', r'"mid\u001b[2J\u202e"').replace('"low"', r'"l\u0007"'))
+    said = run("check", path, clip(tmp_path / "a.wav"))
+    assert said.code == 0, said.err
+    assert "\x1b" not in said.out + said.err
+    assert "\u202e" not in said.out
+    assert r"mid\x1b[2J\u202e" in said.out or r"l\x07" in said.out

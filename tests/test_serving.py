@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
+import io
 import json
 import os
 import re
@@ -17,6 +19,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -435,8 +438,56 @@ def test_the_example_server_answers_for_any_card(web: Any, tmp_path: Path) -> No
             url = next(found[0] for line in lines if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
             said = ask(web, url, path.read_bytes())
             refused = ask(web, url, b"no sound")
+            with raw_socket(url) as sock:
+                sock.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n")
+                large = sock.recv(4096)
         finally:
             process.kill()
             process.communicate()
     assert said.json() == expected(path, load_victim(bands))["probabilities"]
     assert (refused.status_code, refused.json()["detail"]) == (400, "a sound file of up to 60 s was expected")
+    assert large.startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    ("victim", "said"),
+    [
+        (Made(kind=Kind.DUELS), {"low": 0, "middle": 2, "high": 1}),
+        (Made(gives=Gives.LABELS), {"low": 0.0, "middle": 1.0, "high": 0.0}),
+    ],
+)
+def test_the_example_server_answers_numbers_by_label_for_models_without_probabilities(
+    victim: Victim, said: dict[str, float], sound: bytes
+) -> None:
+    example = ROOT / "examples" / "server.py"
+    if not example.is_file():
+        pytest.skip("the examples are not beside the tests")
+    spec = importlib.util.spec_from_file_location("example_server", example)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    route = next(one for one in module.app_of(victim).routes if one.path == "/score")
+    assert route.endpoint(SimpleNamespace(file=io.BytesIO(sound))) == said
+
+
+def test_no_more_sounds_are_held_than_there_is_room_for(
+    web: Any, sound: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subterfuge.serving.app.MOST_HELD", 1)
+    begun, go = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        go.wait(20)
+
+    with serving(Made(does=slow), max_mb=1) as url, ThreadPoolExecutor(4) as pool:
+        small = [pool.submit(ask, requests, url, sound) for _ in range(4)]
+        assert begun.wait(20)
+        headers = {"Content-Type": "audio/wav"}  # without a length it may be as large as any
+        refused = web.post(f"{url}/score", data=iter([sound]), headers=headers, timeout=30)
+        go.set()
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert refused.json() == {"error": "too many sounds wait for their turn; ask again in a second"}
+        assert [one.result().status_code for one in small] == [200] * 4
+        assert web.post(f"{url}/score", data=iter([sound]), headers=headers, timeout=30).status_code == 200

@@ -293,3 +293,30 @@ def test_a_mistake_is_told_before_anything_is_asked(
     said = run("transfer", *words)
     assert (said.code, said.out) == (2, "")
     assert told in said.err
+
+
+def test_a_sound_that_was_renamed_away_from_its_record_is_told_which_it_is(tmp_path: Path, cards: Path) -> None:
+    file = recorded(tmp_path, tones(0.3, 0.45))
+    renamed = file.rename(tmp_path / "mine.wav")
+    with pytest.raises(InputError) as told:
+        find(renamed)
+    assert "by its content it is the sound of" in str(told.value)
+    assert "its old name p-to-high.wav, or rename that record as well, to mine.wav.outcome.json" in str(told.value)
+    outcome_path(file).rename(outcome_path(renamed))
+    assert find(renamed).file == renamed
+    with pytest.raises(InputError) as plain:
+        find(tmp_path / "p.wav")
+    assert "by its content" not in str(plain.value)
+
+
+def test_where_the_sound_beside_a_record_is_another_the_one_that_was_asked_is_named(
+    tmp_path: Path, cards: Path
+) -> None:
+    file = recorded(tmp_path / "a", tones(0.3, 0.45))
+    moved = tmp_path / "b" / file.name
+    moved.parent.mkdir()
+    outcome_path(file).rename(outcome_path(moved))
+    soundfile.write(moved, tones(0.1, 0.1), RATE)
+    found = carried(moved, cards, "bands")
+    assert found.rows[0].file == str(file)
+    assert [text for text in found.warnings if f"{moved} is not the file of this outcome" in text and str(file) in text]

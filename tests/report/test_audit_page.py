@@ -21,6 +21,7 @@ from tests.report.audits import RATE, audit, row, written
 from tests.world import run as command
 
 from subterfuge.audio import Clip
+from subterfuge.campaign.figures import figures_of
 from subterfuge.campaign.rows import Audit, Row
 from subterfuge.errors import InputError, OutputError
 from subterfuge.hearing.noise_to_mask import noise_to_mask_of_channels
@@ -438,3 +439,24 @@ def test_the_command_prints_the_page_last_and_overwrites_nothing_that_it_reads(t
         said = command("report", place, "--out", source, "--force")
         assert (said.code, "never overwritten" in said.err) == (2, True)
         assert source.read_bytes() == kept
+
+
+def test_a_file_that_nobody_has_judged_is_neither_won_nor_lost(tmp_path: Path) -> None:
+    places, out = records(tmp_path, 1, 2), tmp_path / "page.html"
+    record = json.loads(places[1].read_text())
+    places[1].write_text(json.dumps({**record, "won": False, "predicted": "not asked"}))
+    found = audit_of(places)
+    assert [(one.state, one.outcome is None) for one in found.rows] == [("done", False), ("failed", True)]
+    (search,) = figures_of(found).searches
+    assert (search.won, search.asked) == (1, 1)
+    said = command("report", *places, "--out", out)
+    assert said.code == 0
+    assert "neither won nor lost: the victim died before it judged the file" in out.read_text()
+    said = command("report", places[1], "--out", tmp_path / "alone.html")
+    assert said.code == 0
+    sound = places[1].with_name("2.wav")
+    assert "wins 0 of 1" not in said.out
+    assert f"`subterfuge transfer {sound} --to CARD`" in said.out
+    assert "--retry" not in said.out
+    said = command("report", places[1], "--out", sound, "--force")
+    assert (said.code, "never overwritten" in said.err) == (2, True)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from subterfuge.errors import InputError
+from subterfuge.errors import InputError, VictimError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import Finding, PythonVictim, TorchVictim, check_victim
 from subterfuge.victims.check import CHECKS, questions
@@ -318,6 +318,9 @@ class Counted(Fake):
     def asked(self) -> int:
         return sum(self.counts)
 
+    def afresh(self) -> Counted:
+        return replace(self, keeps=False)
+
     def count(self, wave: Tensor, *, free: bool) -> Tensor:
         self.counts.append(0 if free and self.keeps else len(wave))
         return wave
@@ -382,3 +385,37 @@ def test_progress_names_what_is_looked_at() -> None:
     check_victim(Fake(), progress=lambda *what: told.append(what))
     assert {name for name, _, _ in told} == {"answers", *CHECKS} - {"access"}
     assert all(0 <= done <= total for _, done, total in told)
+
+
+@pytest.mark.parametrize(("off", "level"), [(0.02, "warning"), (0.03, "failure")])
+def test_probabilities_rounded_to_two_digits_are_doubted_and_worse_ones_refused(off: float, level: str) -> None:
+    def rounded(wave: Tensor) -> Tensor:
+        return energies(wave).double().softmax(-1) + off / 3
+
+    assert finding(Fake(chance=rounded), "probabilities").level == level
+
+
+@pytest.mark.parametrize(
+    ("death", "clips", "lives_on", "level"),
+    [
+        (VictimError, 1, True, "warning"),
+        (RuntimeError, 1, True, "failure"),
+        (VictimError, 0, True, "failure"),
+        (VictimError, 1, False, "failure"),
+    ],
+)
+def test_the_declared_refusal_of_a_loud_made_sound_is_a_warning_where_clips_are_answered(
+    death: type[Exception], clips: int, lives_on: bool, level: str
+) -> None:
+    dead: list[bool] = []
+
+    def refuses(wave: Tensor) -> Tensor:
+        if float(wave.abs().max()) > 0.45 or (dead and not lives_on):
+            dead.append(True)
+            raise death("overflows float16")
+        return energies(wave)
+
+    waves = [(0.05 * np.random.default_rng(0).normal(size=3000)).astype(np.float32)] * clips
+    found = finding(Fake(score=refuses), "finite", waves)
+    assert (found.level, "overflows float16" in found.says) == (level, True)
+    assert ("it answers the clips" in found.says) == (level == "warning")

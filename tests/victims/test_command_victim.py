@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,8 +23,8 @@ import torch
 from subterfuge.driver import score
 from subterfuge.errors import CardError, VictimError
 from subterfuge.victim import Gives, Kind
-from subterfuge.victims import load_victim
-from subterfuge.victims.command import CommandVictim
+from subterfuge.victims import check_victim, load_victim
+from subterfuge.victims.command import CommandVictim, named_files
 from subterfuge.victims.command.running import run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of these tests are written for POSIX")
@@ -373,3 +374,77 @@ def test_the_file_is_wav_of_the_subtype_and_holds_the_very_steps(tmp_path: Path)
     kept, rate = soundfile.read(tmp_path / "kept.wav", dtype="int16")
     assert (soundfile.info(tmp_path / "kept.wav").subtype, rate) == ("PCM_16", 8000)
     assert kept.tolist() == (wave[0] * 32768).int().tolist()
+
+
+COUNTS = "open('runs', 'a').write('x'); print(json.dumps([random.random() for _ in range(3)]))"
+
+
+def runs(folder: Path) -> int:
+    return len((folder / "runs").read_text())
+
+
+def test_all_that_is_asked_of_one_sound_is_of_one_run(tmp_path: Path) -> None:
+    code = "import random; " + COUNTS.replace("random.random() for _ in range(3)", "0.2, 0.3, 0.5")
+    victim = load_victim(python(tmp_path, code, output="probabilities"))
+    first = runs(tmp_path)
+    wave = waves(2)
+    answers = victim.decide(wave), victim.scores(wave), victim.probabilities(wave)
+    assert runs(tmp_path) == first + 2, "one for each sound"
+    assert answers[0].tolist() == [2, 2]
+    victim.scores(wave[:1])
+    assert runs(tmp_path) == first + 3, "another question"
+
+
+def test_a_random_program_is_judged_on_one_answer_and_is_found_out_when_asked_again(tmp_path: Path) -> None:
+    victim = load_victim(python(tmp_path, "import random; " + COUNTS))
+    assert isinstance(victim, CommandVictim)
+    wave = waves(3)
+    assert torch.equal(victim.decide(wave), victim.scores(wave).argmax(-1))
+    assert not torch.equal(victim.scores(wave), victim.scores(wave)), "the same asked twice is asked twice"
+    assert not torch.equal(victim.scores(wave), victim.afresh().scores(wave))
+    levels = {one.name: one.level for one in check_victim(victim).findings}
+    assert (levels["determinism"], levels["agreement"]) == ("failure", "ok")
+
+
+@pytest.mark.parametrize(("line", "hint"), [("flu", True), ("'flu'", True), ("cat", False)])
+def test_a_label_that_is_printed_as_it_is_gets_a_hint_to_quote_it(line: str, hint: bool, tmp_path: Path) -> None:
+    with pytest.raises(CardError) as caught:
+        load_victim(shell(tmp_path, f'echo loading; echo "{line}"', gives="labels", labels=["cel", "flu"]))
+    assert ('in JSON a label stands in double quotes: print "flu"' in str(caught.value)) == hint
+
+
+def test_the_fingerprint_covers_files_after_an_equals_sign_files_elsewhere_and_folders(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    weights, beside, folder = home / "w.pt", tmp_path / "other.py", tmp_path / "model"
+    (folder / "deep" / "__pycache__").mkdir(parents=True)
+    for place in (weights, beside, folder / "a.bin", folder / "deep" / "b.bin"):
+        place.write_text("1")
+    words = ["--weights=w.pt", "../other.py", f"--model={folder}"]
+    path = card(home, ["/bin/sh", "-c", "echo '[1, 2, 3]'", "sh", "{wav}", *words])
+
+    def fingerprint() -> str:
+        victim = load_victim(path)
+        assert not victim.warnings
+        return victim.fingerprint
+
+    seen = [fingerprint()]
+    (folder / "deep" / "__pycache__" / "x.pyc").write_text("made by running it")
+    assert fingerprint() == seen[0]
+    for place in (weights, beside, folder / "a.bin", folder / "deep" / "b.bin"):
+        place.write_text("2")
+        seen.append(fingerprint())
+    (folder / "a.bin").rename(folder / "c.bin")
+    seen.append(fingerprint())
+    assert len(set(seen)) == 6
+
+
+def test_a_folder_that_the_fingerprint_cannot_cover_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named_files, "MOST_FILES", 1)
+    (tmp_path / "many").mkdir()
+    for name in "ab":
+        (tmp_path / "many" / name).write_text("")
+    path = card(tmp_path, ["/bin/sh", "-c", "echo '[1, 2, 3]'", "sh", "{wav}", "many", "--out=."])
+    many, own = load_victim(path).warnings
+    assert re.search(r"does not cover the folder many, .*more than 1 files", many)
+    assert re.search(r"does not cover the folder \., .*the card itself lies in it", own)

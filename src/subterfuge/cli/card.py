@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -34,4 +35,4 @@ def new(kind: str | None, out: Path | None, force: bool) -> None:
     if out is None:
         click.echo(example_of(kind), nl=False)
         return
-    click.echo(f"{write_card(kind, out, force=force)}: fill it in, then run: subterfuge check {out}")
+    click.echo(f"{write_card(kind, out, force=force)}: fill it in, then run: subterfuge check {shlex.quote(str(out))}")

@@ -18,7 +18,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import print_json, print_warnings
+from subterfuge.cli.show import echo, print_json, print_warnings
 from subterfuge.cli.watch import Watch
 
 UNFIT = 4
@@ -69,17 +69,17 @@ def check(
     most, bill = planned(victim, len(sounds), queries)
     if bill is not None:
         each = f", {bill['price']:g} {bill['currency'] or ''}".rstrip() + " each" if bill["price"] else ""
-        click.echo(f"{victim.name} counts its queries: {most} questions at the most follow{each}", err=True)
+        echo(f"{victim.name} counts its queries: {most} questions at the most follow{each}", err=True)
     with Watch("check", quiet=as_json and not sys.stderr.isatty()) as watch:
         found = reach(victim, sounds, names=names, queries=queries, progress=watch.stage)
     if as_json:
         print_json(found.as_json())
     else:
         for finding in found.findings:
-            click.echo(f"{finding.level:9} {finding.name}: {finding.says}")
+            echo(f"{finding.level:9} {finding.name}: {finding.says}")
         if found.spent is not None:
-            click.echo(f"spent     {_bill(found.spent)}")
-        click.echo(f"\n{found.verdict}")
+            echo(f"spent     {_bill(found.spent)}")
+        echo(f"\n{found.verdict}")
         print_warnings(found.warnings)
     sys.exit(0 if found.fit else UNFIT)
 

@@ -17,27 +17,25 @@ def print_outcome(outcome: Outcome) -> None:
     """Tell of one outcome in a few lines."""
     goal, tag = outcome.target or "anything else", tag_of(outcome)
     if outcome.already:
-        click.echo(f"{outcome.clip['name']}: {tag or goal} already; copied unchanged to {outcome.file}")
+        echo(f"{outcome.clip['name']}: {tag or goal} already; copied unchanged to {outcome.file}")
     elif outcome.won:
         mos = "" if outcome.zimtohrli_mos is None else f", zimtohrli MOS {outcome.zimtohrli_mos:.2f}"
         if outcome.nmr_db is not None:
             mos = f", {outcome.nmr_db:.1f} dB noise to mask{mos}"
         came = f"{tag}{percent(outcome.probability)}" if tag else f"{outcome.predicted}{chance(outcome)}"
-        click.echo(
+        echo(
             f"{outcome.clip['name']}: {outcome.predicted_before} -> {came}"
             f", {number(outcome.snr_db)} dB SNR{mos}, {outcome.seconds:.0f} s"
         )
         if outcome.control is not None:
             same, level = outcome.control["same_level_and_spectrum"], outcome.control["white_noise_snr_db"]
             alone = "never reaches it" if level is None else f"reaches it at {level:.0f} dB"
-            click.echo(
-                f"  noise of the same level and spectrum: {same['hits']} of {same['draws']}; white noise {alone}"
-            )
-        click.echo(f"  {outcome.file}")
+            echo(f"  noise of the same level and spectrum: {same['hits']} of {same['draws']}; white noise {alone}")
+        echo(f"  {outcome.file}")
     else:
         still = "still says" if outcome.predicted == outcome.predicted_before else "says"
         still = f"wanted was {tag}, the top tag is" if tag else f"the victim {still}"
-        click.echo(f"{outcome.clip['name']}: lost, {still} {outcome.predicted}; {outcome.advice}")
+        echo(f"{outcome.clip['name']}: lost, {still} {outcome.predicted}; {outcome.advice}")
     print_warnings(outcome.warnings)
 
 
@@ -91,14 +89,14 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(*heads, box=SIMPLE)
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(visible(str(cell))) for cell in row))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
 def print_warnings(warnings: Sequence[str]) -> None:
     """Tell warnings on standard error."""
     for warning in warnings:
-        click.echo(f"  note: {warning}", err=True)
+        echo(f"  note: {warning}", err=True)
 
 
 def number(value: float | None, nothing: str = "-") -> str:
@@ -118,3 +116,18 @@ def plain(value: Any) -> Any:
 def print_json(value: Any) -> None:
     """Print JSON."""
     click.echo(json.dumps(value, indent=1, allow_nan=False))
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a text that may hold what a model file, a server or a program said."""
+    click.echo(visible(text), err=err)
+
+
+def visible(text: str) -> str:
+    r"""Show as codes what steers a terminal or turns the direction of writing, and so would show a text as another.
+
+    >>> visible("flu\x1b[2J\u202ecba")
+    'flu\\x1b[2J\\u202ecba'
+    """
+    kept = "\n\u00a0\u200c\u200d"
+    return "".join(one if one.isprintable() or one in kept else ascii(one)[1:-1] for one in text)

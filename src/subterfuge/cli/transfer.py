@@ -19,7 +19,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError, VictimError
 
@@ -89,7 +89,7 @@ def transfer(
     else:
         _print(found.rows)
         for card in found.cards:
-            click.echo(_sentence(card))
+            echo(_sentence(card))
     print_warnings([*_reasons(found.rows), *found.warnings])
     sys.exit(VictimError.exit_code if any(card.died for card in found.cards) else 0)
 

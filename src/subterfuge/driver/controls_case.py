@@ -122,13 +122,13 @@ def find_case(
         )
     name = str(record["clip"].get("name"))
     beside = [] if place is None else [place.with_name(place.name.removesuffix(ENDING))]
-    file = _find("file", [*beside, *_places(record["file"], place)], record["file_sha256"], announce)
+    file = find_file("file", [*beside, *places_of(record["file"], place)], record["file_sha256"], announce)
     if not record["clip"].get("path"):
         raise ClipError(
             f"the clip {name} of this outcome was made in memory and stands in no file, so the change cannot be told "
             "from it; attack a clip that is a file"
         )
-    clip = _find("clip", _places(record["clip"]["path"], place), record["clip"].get("sha256"), announce)
+    clip = find_file("clip", places_of(record["clip"]["path"], place), record["clip"].get("sha256"), announce)
     target = record["target"] if record["goal"] != "untargeted" else None
     threat = Threat(parse_goal(record["goal"], target))
     return Case(record, place, Clip.read(clip, max_seconds=max_seconds), file, threat)
@@ -143,7 +143,7 @@ def card_of(case: Case, card: str | Path | None) -> Path:
     if card is not None:
         return Path(card)
     told = case.record["victim"].get("card")
-    places = _places(told, case.path) if isinstance(told, str) else []
+    places = places_of(told, case.path) if isinstance(told, str) else []
     for place in places:
         if place.is_file():
             return place
@@ -158,7 +158,7 @@ def check_out(out: Path, case: Case, card: Path, force: bool) -> None:
         OutputError: the place is the record, the clip, the attacked sound or the card, is a folder, or holds something.
     """
     told = case.record["victim"].get("card")
-    cards = [card, *(_places(told, case.path) if isinstance(told, str) else [])]
+    cards = [card, *(places_of(told, case.path) if isinstance(told, str) else [])]
     sources = [("outcome", case.path), ("attacked sound", case.file), *(("victim's card", one) for one in cards)]
     for what, source in sources:
         with contextlib.suppress(OSError, ValueError):  # one of them is not there; the name is checked below
@@ -169,20 +169,29 @@ def check_out(out: Path, case: Case, card: Path, force: bool) -> None:
     check_target(out, case.clip.path, force)
 
 
-def _places(told: str, record: Path | None) -> list[Path]:
+def places_of(told: str, record: Path | None) -> list[Path]:
     """Say where a recorded file may be: where it was, and, in a folder that was moved, beside the record."""
     return [Path(told), *([] if record is None else [record.with_name(Path(told).name)])]
 
 
-def _find(what: str, places: list[Path], sha256: str | None, announce: Callable[[str], None]) -> Path:
+def find_file(what: str, places: list[Path], sha256: str | None, announce: Callable[[str], None]) -> Path:
+    """Give the first of some places that holds a recorded file, by its hash; announce where others hold another.
+
+    Raises:
+        ClipError: it is at none of them, or what is there is another.
+    """
     there = [place for place in dict.fromkeys(places) if place.is_file()]
     if not there:
         tried = " or ".join(str(place) for place in dict.fromkeys(places))
-        raise ClipError(f"the {what} of this outcome is not at {tried}; put it beside the outcome")
+        raise ClipError(f"the {what} of this outcome is not at {tried}; put it beside the outcome, under that name")
     for place in there:
         if sha256 is None or hashlib.sha256(place.read_bytes()).hexdigest() == sha256:
             if sha256 is None:
                 announce(f"the outcome has no hash of the {what} {place.name}, so it is taken as it is")
+            elif place != there[0]:
+                announce(
+                    f"{there[0]} is not the {what} of this outcome (its SHA-256 is another), so {place} was asked about"
+                )
             return place
     found = hashlib.sha256(there[0].read_bytes()).hexdigest()
     raise ClipError(

@@ -39,7 +39,9 @@ class Way:
     on: str
     """What it searches on: the victim itself, or its twin."""
     count: int
-    """Gradients or queries of a run with the default knobs, at the most or as they mostly are."""
+    """Gradients or queries of a run with the default knobs, as they mostly are, or at the most."""
+    most: bool
+    """Whether `count` is the most, of an attack that may end with far fewer."""
     minutes: float | None
     """Of what it searches on, on the sound that was timed; None where nothing was."""
     price: float | None
@@ -169,12 +171,13 @@ def ways_of(victim: Victim, report: Report, price: float | None = None) -> tuple
         if not itself and (twin is None or twin.gives < kind.needs):
             continue
         slopes = kind.needs is Gives.GRADIENTS
-        count = _count(name)
+        count, most = _count(name)
         each = report.gradient_ms if slopes else report.query_ms
         minutes = None if each is None else count * each / 60_000
         on = "itself" if itself else "its twin"
         paid = count * price if price and itself else None
-        ways.append(Way(name, kind.needs.name.lower(), on, count, minutes, paid, kind.seeks == "margin", name == best))
+        sees, limit = kind.needs.name.lower(), kind.seeks == "margin"
+        ways.append(Way(name, sees, on, count, most, minutes, paid, limit, name == best))
     return tuple(ways)
 
 
@@ -199,11 +202,15 @@ def _most(bill: Any, queries: int | None) -> int | None:
     return most if left is None else max(2, min(most, left))
 
 
-def _count(name: str) -> int:
+def _count(name: str) -> tuple[int, bool]:
+    """Give the gradients or queries of a run, and whether these are the most, with another attack that takes over."""
     knobs = knobs_of(ATTACKS[name])
     if name == "noise":
-        return int(knobs["draws"]) * len(levels_db(knobs["quietest_db"], knobs["loudest_db"], knobs["step_db"]))
-    return int(knobs.get("queries", TYPICAL.get(name, 0)))
+        return int(knobs["draws"]) * len(levels_db(knobs["quietest_db"], knobs["loudest_db"], knobs["step_db"])), False
+    own = int(knobs.get("queries", TYPICAL.get(name, 0)))
+    if knobs.get("resign", 0) > 0:
+        return max(own, int(knobs["resign"]) + _count("guided")[0]), True
+    return own, False
 
 
 def _attacks_text(ways: Sequence[Way], report: Report, currency: str | None) -> str:
@@ -220,7 +227,8 @@ def _attacks_text(ways: Sequence[Way], report: Report, currency: str | None) -> 
 
 
 def _way_text(way: Way, currency: str | None) -> str:
-    notes = [f"{way.count:,} {'gradients' if way.sees == 'gradients' else 'queries'}"]
+    up = "up to " if way.most else ""
+    notes = [f"{up}{way.count:,} {'gradients' if way.sees == 'gradients' else 'queries'}"]
     if way.minutes is not None:
         notes.append(_minutes(way.minutes))
     if way.price:
@@ -265,7 +273,8 @@ def _verdict(report: Report, findings: Sequence[Finding], ways: Sequence[Way]) -
         return f"{report.victim} answers soundly, and no attack can search on it"
     box = {"gradients": "white-box", "scores": "black-box", "labels": "label-only"}[best.sees]
     where = " on its twin" if best.on != "itself" else ""
-    takes = "" if best.minutes is None else f", {_minutes(best.minutes)} of the victim's time a clip"
+    up = "up to " if best.most and (best.minutes or 0) >= 1 / 60 else ""
+    takes = "" if best.minutes is None else f", {up}{_minutes(best.minutes)} of the victim's time a clip"
     doubts = [each.name for each in findings if each.level == "warning"]
     unasked = [each.name for each in findings if each.level == "not asked"]
     tail = f"; mind {', '.join(doubts)}" if doubts else ""

@@ -7,77 +7,26 @@ that has not, only a changed answer counts. A clip that meets the goal as it com
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from subterfuge.attacks.noise import same_spectrum
-from subterfuge.audio import MAX_SECONDS, Clip, hear
+from subterfuge.audio import Clip, hear
 from subterfuge.audio.rates import to_rate
 from subterfuge.driver._transfer_record import OnCard, Row, Transfer, summed
+from subterfuge.driver._transfer_wins import Win, find
 from subterfuge.driver.controls import TOGETHER, TOGETHER_SAMPLES, _heard
-from subterfuge.driver.controls_case import ENDING, _find, _places, read_record
 from subterfuge.driver.judge import read
 from subterfuge.driver.service import bill_of
-from subterfuge.errors import ClipError, InputError, ThreatError, VictimError, check_seed
+from subterfuge.errors import InputError, ThreatError, VictimError, check_seed
 from subterfuge.oracle import dice
-from subterfuge.threat import Confident, Goal, Maximise, TagOn, Targeted, Untargeted, fitted, parse_goal
+from subterfuge.threat import Confident, Goal, Maximise, TagOn, Targeted, Untargeted, fitted
 from subterfuge.victim import Victim
 
 __all__ = ["OnCard", "Row", "Transfer", "Win", "find", "transfer"]
-
-
-@dataclass(frozen=True)
-class Win:
-    """A recorded attack: its file, and its clip if that is still there."""
-
-    record: Mapping[str, Any]
-    path: Path
-    file: Path
-    changed: Clip
-    """What the file holds."""
-    clip: Clip | None
-    why_not: str | None = None
-    """Why there is no clip."""
-
-    @property
-    def goal(self) -> Goal:
-        """As the record says it."""
-        return parse_goal(self.record["goal"], None if self.record["goal"] == "untargeted" else self.record["target"])
-
-    @property
-    def name(self) -> str:
-        """What it is called in tables."""
-        return self.file.name
-
-
-def find(outcome: str | Path, *, max_seconds: float = MAX_SECONDS) -> Win:
-    """Find the file and the clip of an outcome, where it says or beside the record, and check their hashes.
-
-    Raises:
-        InputError: the outcome is none, or of a lost attack.
-        ClipError: the file is missing or another, or the clip cannot be read; a clip that is gone is no error.
-    """
-    record, place = read_record(outcome)
-    if record["file"] is None:
-        raise InputError(
-            f"{place} tells of a lost attack, which wrote no file, so there is nothing that could carry over; give the "
-            "outcome of a won one"
-        )
-    beside = place.with_name(place.name.removesuffix(ENDING))
-    file = _find("file", [beside, *_places(record["file"], place)], record["file_sha256"], lambda _: None)
-    changed = Clip.read(file, max_seconds=max_seconds)
-    told = record["clip"].get("path")
-    if not told:
-        return Win(record, place, file, changed, None, f"the clip {record['clip'].get('name')} was made in memory")
-    try:
-        where = _find("clip", _places(told, place), record["clip"].get("sha256"), lambda _: None)
-    except ClipError as gone:
-        return Win(record, place, file, changed, None, str(gone))
-    return Win(record, place, file, changed, Clip.read(where, max_seconds=max_seconds))
 
 
 def transfer(
@@ -105,7 +54,8 @@ def transfer(
     if draws < 0:
         raise InputError(f"{draws} draws of noise: 0 or more were expected, such as 20")
     _check_each_once(wins)
-    notes = [f"{win.name}: {win.why_not}; its file alone is asked about" for win in wins if win.why_not]
+    notes = [f"{win.name}: {note}" for win in wins for note in win.notes]
+    notes += [f"{win.name}: {win.why_not}; its file alone is asked about" for win in wins if win.why_not]
     clips = [win.clip.fingerprint for win in wins if win.clip is not None]
     if len(set(clips)) < len(clips):
         notes.append(f"{len(clips)} attacks are of {len(set(clips))} clips: the intervals take them for independent")

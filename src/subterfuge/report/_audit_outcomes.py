@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from subterfuge.audio.place import check_target
 from subterfuge.campaign.rows import Audit, Job, Row
+from subterfuge.driver import NOT_ASKED
 from subterfuge.driver.controls_case import ENDING, read_record
 from subterfuge.errors import InputError, OutputError
 from subterfuge.outcome import outcome_path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_LISTENED = 4
 """Pairs of sounds that a listening test is advised with."""
+UNJUDGED = "neither won nor lost: the victim died before it judged the file; ask it: subterfuge transfer FILE --to CARD"
+"""What is told of a record whose file nobody has judged."""
 LEDGER = "audit.ledger"
 """What an audit's folder holds."""
 
@@ -61,7 +64,7 @@ def is_ledger(path: Path) -> bool:
 
 
 def fitted(scorecard: Scorecard, audit: Audit) -> Scorecard:
-    """Name the files themselves where a scorecard names an audit's folder to listen to."""
+    """Name the files themselves where a scorecard names an audit's folder to listen to, or jobs to do again."""
     won = [row.outcome for row in audit.rows if row.outcome is not None and row.outcome["won"] and row.outcome["file"]]
     files = shlex.join(str(one["file"]) for one in won[:MOST_LISTENED])
     steps = [
@@ -69,7 +72,12 @@ def fitted(scorecard: Scorecard, audit: Audit) -> Scorecard:
         if "subterfuge listen" in step
         else step
         for step in scorecard.next
+        if "--retry" not in step
     ]
+    open_ones = [row.result["unjudged"]["file"] for row in audit.rows if "unjudged" in row.result]
+    if open_ones:
+        names = shlex.join(open_ones[:MOST_LISTENED])
+        steps.insert(0, f"Ask the victim about what nobody has judged: `subterfuge transfer {names} --to CARD`.")
     return replace(scorecard, next=tuple(steps))
 
 
@@ -83,12 +91,13 @@ def check_place(place: Path, audit: Audit, sources: Sequence[str | Path], force:
     check_target(place, None, force=True)  # a folder, a device, a name that cannot be
     files = [Path(source) for source in sources]
     files += [audit.folder / name for name in (LEDGER, JSON_NAME, CSV_NAME, JUNIT_NAME)]
-    victims = [audit.setting.get("victim"), *((row.outcome or {}).get("victim") for row in audit.rows)]
+    records = [row.outcome or row.result.get("unjudged") or {} for row in audit.rows]
+    victims = [audit.setting.get("victim"), *(record.get("victim") for record in records)]
     for card in {str(one["card"]) for one in victims if isinstance(one, Mapping) and one.get("card")}:
         files += [Path(card), *_named(Path(card))]
-    for row in audit.rows:
+    for row, record in zip(audit.rows, records, strict=True):
         files += [Path(row.job.path)] if row.job.path else []
-        file = (row.outcome or {}).get("file")
+        file = record.get("file")
         files += [audit.folder / str(file), outcome_path(audit.folder / str(file))] if file else []
     if place.exists():
         for file in files:
@@ -141,7 +150,11 @@ def _together(paths: Sequence[Path], progress: Callable[[int, int], None]) -> Au
         named = str(clip.get("name") or place.name.removesuffix(ENDING))
         sha256 = str(clip.get("sha256") or hashlib.sha256(named.encode()).hexdigest())
         job = Job(number, kind["name"], named, str(clip.get("path") or ""), sha256, clip.get("label"), (), target)
-        rows.append(Row(job, f"{number:024d}", "done", {"outcome": record}, None, float(record.get("seconds") or 0.0)))
+        key, seconds = f"{number:024d}", float(record.get("seconds") or 0.0)
+        if unjudged(record):
+            rows.append(Row(job, key, "failed", {"unjudged": record}, UNJUDGED, seconds))
+        else:
+            rows.append(Row(job, key, "done", {"outcome": record}, None, seconds))
     seeds = {str(record.get("seed")) for record, _ in records}
     setting = {
         "protocol": "single",
@@ -163,6 +176,11 @@ def _placed(record: dict[str, Any], place: Path) -> dict[str, Any]:
     beside = place.with_name(place.name.removesuffix(ENDING))
     there = beside if beside.is_file() else Path(record["file"])
     return record | {"file": str(there.absolute())}
+
+
+def unjudged(record: Mapping[str, Any]) -> bool:
+    """Say whether a record is of a file that its victim did not live to judge, so that it is neither won nor lost."""
+    return not record["won"] and record["file"] is not None and record.get("predicted") == NOT_ASKED
 
 
 def _kind(record: dict[str, Any]) -> dict[str, Any]:

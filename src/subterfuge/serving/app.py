@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,11 @@ from subterfuge.errors import InputError, SubterfugeError, VictimError
 from subterfuge.outcome import finite
 from subterfuge.serving.asker import Asker
 from subterfuge.serving.told import Told
-from subterfuge.serving.uploads import Refused, Upload, upload_of
+from subterfuge.serving.uploads import Held, Refused, Upload, upload_of
 from subterfuge.victim import Gives, Kind, Victim
+
+MOST_HELD = 8
+"""How many requests of the largest size may be held while they wait, or as much in smaller ones; more are told 503."""
 
 
 def app_of(
@@ -64,14 +67,17 @@ def app_of(
     async def health() -> JSONResponse:
         return JSONResponse({"ok": True})
 
+    held = Held(MOST_HELD * max_bytes)
+
     async def ask(request: Request) -> JSONResponse:
         try:
-            upload = await upload_of(request, max_bytes)
-            answer = await asker.do(lambda: answer_of(upload))
+            with held.room_for(request, max_bytes):
+                upload = await upload_of(request, max_bytes)
+                answer = await asker.do(lambda: answer_of(upload))
         except ClientDisconnect:
             return _error(400, "the connection was closed in the middle of the request", tell)
         except Refused as reason:
-            return _error(reason.status, str(reason), tell)
+            return _error(reason.status, str(reason), tell, reason.headers)
         except SubterfugeError as reason:
             return _error(500, str(reason), tell)
         except Exception as reason:
@@ -103,6 +109,8 @@ def _answer(clip: Clip, victim: Victim, gives: Gives) -> dict[str, Any]:
     return answer
 
 
-def _error(status: int, text: str, tell: Callable[[Told], None]) -> JSONResponse:
+def _error(
+    status: int, text: str, tell: Callable[[Told], None], headers: Mapping[str, str] | None = None
+) -> JSONResponse:
     tell(Told(status, error=text))
-    return JSONResponse({"error": text}, status)
+    return JSONResponse({"error": text}, status, headers)

@@ -6,7 +6,8 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -23,9 +24,9 @@ WAYS = (
 class Refused(Exception):
     """A request that cannot be answered, with the HTTP status that says so."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
-        self.status = status
+        self.status, self.headers = status, headers
 
 
 class Upload(NamedTuple):
@@ -33,6 +34,30 @@ class Upload(NamedTuple):
 
     raw: bytes
     suffix: str
+
+
+class Held:
+    """The bytes of the requests that are read or wait for their turn: so many at the most."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._bytes = most, 0
+
+    @contextmanager
+    def room_for(self, request: Request, largest: int) -> Iterator[None]:
+        """Hold room for a request: as large as it says that it is, else as large as any may be.
+
+        Raises:
+            Refused: 503, with Retry-After: there is none.
+        """
+        told = request.headers.get("content-length", "")
+        size = min(int(told), largest) if told.isdecimal() else largest
+        if self._bytes + size > self._most:
+            raise Refused(503, "too many sounds wait for their turn; ask again in a second", {"Retry-After": "1"})
+        self._bytes += size
+        try:
+            yield
+        finally:
+            self._bytes -= size
 
 
 async def upload_of(request: Request, most: int) -> Upload:

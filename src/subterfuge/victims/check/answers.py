@@ -5,8 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from subterfuge.errors import VictimError
 from subterfuge.victim import Kind, winner
 from subterfuge.victims.check.session import NEAR, QUIET, SAME, Level, Session, shown
+
+ROUNDED = 0.02
+"""How far from 1 probabilities that were rounded to two digits may add up."""
 
 
 def shapes(session: Session) -> tuple[Level, str]:
@@ -36,24 +40,42 @@ def finite(session: Session) -> tuple[Level, str]:
     """Ask: does it answer every sound, and with finite numbers?"""
     deaths, n = session.deaths, len(session.heard)
     if not deaths:
-        return "ok", f"it answers {n} sounds with finite numbers: {', '.join(session.heard)}"
+        known = session.known
+        asked = [name for name in session.heard if name not in known]
+        says = f"it answers {counted(len(asked), 'sound')} with finite numbers{': ' * bool(asked)}{', '.join(asked)}"
+        return "ok", says + (f"; not asked, for it knew the answer: {', '.join(known)}" if known else "")
     first = next(iter(deaths))
     says = f"it has no answer to {len(deaths)} of {n} sounds ({', '.join(deaths)}); to {first}: {deaths[first]}"
+    if _refuses_made_ones(session):
+        return "warning", f"{says}; it answers the clips"
     return ("warning" if set(deaths) <= QUIET else "failure"), says
+
+
+def _refuses_made_ones(session: Session) -> bool:
+    """Say whether all that it has no answer to are made sounds that it refuses by a `VictimError`, and it lives on."""
+    heard = list(session.heard)
+    refused = [name for name in session.deaths if isinstance(session.heard[name], VictimError)]
+    if not set(session.deaths) <= (set(refused) | QUIET) & set(session.made) or not session.clips:
+        return False
+    return any(name not in session.deaths for name in heard[heard.index(min(refused, key=heard.index)) :])
 
 
 def determinism(session: Session) -> tuple[Level, str]:
     """Ask: asked twice, does it give the same?"""
     apart, other = 0.0, []
     again = session.sounds if session.queries is None else dict(list(session.sounds.items())[:1])
-    victim = session.victim.afresh() if hasattr(session.victim, "afresh") else session.victim
+    victim = session.afresh
     for name, wave in again.items():
-        session.asked += 1
+        with torch.no_grad():
+            ask = victim.scores if session.gives_scores else victim.decide
+            answer, seconds, fresh = session.timed(lambda ask=ask, wave=wave: ask(wave))  # type: ignore[misc]
+            said = victim.decide(wave) if session.gives_scores and session.queries is None else answer
+        if not fresh:
+            return "not asked", "whether it gives the same twice: it knew the answer, and was not asked again"
+        session.again_seconds = seconds
         if session.gives_scores:
-            with torch.no_grad():
-                apart = max(apart, float((victim.scores(wave) - session.scored[name]).abs().max()))
-        both = session.queries is None or not session.gives_scores
-        if both and not torch.equal(victim.decide(wave), session.said[name]):
+            apart = max(apart, float((answer - session.scored[name]).abs().max()))
+        if (session.queries is None or not session.gives_scores) and not torch.equal(said, session.said[name]):
             other.append(name)
     if other:
         return "failure", f"asked twice, it answers another label to {', '.join(other)}: a verdict cannot be trusted"
@@ -133,9 +155,9 @@ def sums(session: Session) -> tuple[Level, str]:
         return _sigmoids(session, rows)
     off, least = float((rows.sum(1) - 1).abs().max()), float(rows.min())
     says = f"probabilities add up to 1 within {off:.2g}; the least is {least:.2g}"
-    if off > 1e-3 or least < -1e-6 or not bool(torch.isfinite(rows).all()):
+    if off > ROUNDED + 1e-9 or least < -1e-6 or not bool(torch.isfinite(rows).all()):
         return "failure", says
-    return "ok" if off < 1e-5 else "warning", says
+    return ("ok", says) if off < 1e-5 else ("warning", says + (" (are they rounded?)" if off > 1e-4 else ""))
 
 
 def _sigmoids(session: Session, rows: Tensor) -> tuple[Level, str]:

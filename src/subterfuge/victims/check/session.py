@@ -37,6 +37,8 @@ class Answer:
     chances: Any
     seconds: float
     """How long `decide` took."""
+    fresh: bool = True
+    """Whether `decide` asked, as far as the victim counts; else the answer was known to it."""
 
 
 class Session:
@@ -63,7 +65,9 @@ class Session:
         """What the clips are called."""
         self.seed, self.queries, self._paid, self._tell = seed, queries, paid, tell
         self.asked = 0
-        """Sounds that the victim was asked about so far, each time that it was."""
+        """Sounds that the victim was asked about so far, each time that it was; not what it knew already."""
+        self.again_seconds: float | None = None
+        """How long the repeated question took, where it was one."""
         self.slopes: dict[str, Slope] = {}
         """How the gradient compares at some of them, once that was looked at."""
 
@@ -106,13 +110,33 @@ class Session:
 
     def ask(self, wave: Tensor) -> Answer:
         """Ask about one sound (1, T)."""
-        self.asked += len(wave)
         with torch.no_grad():
-            began = time.perf_counter()
-            said = self.victim.decide(wave)
-            seconds = time.perf_counter() - began
+            said, seconds, fresh = self.timed(lambda: self.victim.decide(wave), len(wave))
             scores = self.victim.scores(wave) if self.gives_scores else None
-            return Answer(said, scores, self.victim.probabilities(wave), seconds)
+            return Answer(said, scores, self.victim.probabilities(wave), seconds, fresh)
+
+    def timed(self, question: Callable[[], Any], sounds: int = 1) -> tuple[Any, float, bool]:
+        """Ask, and count it; give the answer, the seconds, and whether the victim counted it too, if it counts."""
+        paid, fresh = 0 if self._paid is None else self._paid(), True
+        began = time.perf_counter()
+        try:
+            answer = question()
+            seconds = time.perf_counter() - began
+            fresh = self._paid is None or self._paid() > paid
+        finally:
+            self.asked += sounds * fresh
+        return answer, seconds, fresh
+
+    @cached_property
+    def afresh(self) -> Victim:
+        """The victim without what it remembers, where it can forget."""
+        forgetful: Victim = self.victim.afresh() if hasattr(self.victim, "afresh") else self.victim
+        return forgetful
+
+    @property
+    def known(self) -> list[str]:
+        """The sounds whose answers the victim knew, so that nothing was asked."""
+        return [name for name, answer in self.answers.items() if not answer.fresh]
 
     @cached_property
     def deaths(self) -> dict[str, str]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,12 @@ from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._device import device_of
-from subterfuge.victims._json_answers import Unfit, numbers_of, parse, place_of, read
-from subterfuge.victims._json_words import kind_of
+from subterfuge.victims._json_answers import Unfit, numbers_of, place_of, read
 from subterfuge.victims._wav_file import wav_of
 from subterfuge.victims.card import Card, fingerprint_of
-from subterfuge.victims.command.card import GIVES, MANY, ONE, check, files_of, program_of
+from subterfuge.victims.command.card import GIVES, MANY, check, program_of
+from subterfuge.victims.command.named_files import parts_of
+from subterfuge.victims.command.printed import Memory, answers_in, filled
 from subterfuge.victims.command.running import Unfinished, how, run, said, together
 
 KEYS = {
@@ -87,6 +87,8 @@ class CommandVictim:
     card: Path | None = None
     """The card that it was loaded from, for the record."""
     no_twin: str = "a program shows no gradients"
+    memory: Memory = field(default_factory=Memory, repr=False)
+    """The last answers: one sound is one run, whatever is asked of it."""
 
     @property
     def kind(self) -> Kind:
@@ -103,11 +105,16 @@ class CommandVictim:
         """How many clips are worth asking at once."""
         return AT_ONCE if MANY in self.words else 4 * self.workers if self.workers > 1 else 1
 
+    def afresh(self) -> CommandVictim:
+        """Give the same victim without its memory."""
+        return replace(self, memory=Memory())
+
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of the label that it answers, or of its largest number, int64 (N,)."""
         if self.gives == Gives.LABELS:
-            return torch.tensor([self._read(one, place_of) for one in self._answers(wave)], dtype=torch.int64)
-        return self._numbers(wave).argmax(-1)
+            places = [self._read(one, place_of) for one in self._answers(wave, "decide")]
+            return torch.tensor(places, dtype=torch.int64)
+        return self._numbers(wave, "decide").argmax(-1)
 
     def scores(self, wave: Tensor) -> Tensor:
         """Give its numbers, float64 (N, K), or the logarithms of those that are probabilities.
@@ -117,16 +124,16 @@ class CommandVictim:
         """
         if self.gives == Gives.LABELS:
             raise VictimError(f"the victim {self.name} gives labels only, and scores were asked for")
-        return scores_of(self._numbers(wave), self.output)
+        return scores_of(self._numbers(wave, "scores"), self.output)
 
     def probabilities(self, wave: Tensor) -> Tensor | None:
         """Give probabilities (N, K), or None if it has none."""
         if self.gives == Gives.LABELS or self.output == "decision values":
             return None
-        return probabilities_of(self._numbers(wave), self.output)
+        return probabilities_of(self._numbers(wave, "probabilities"), self.output)
 
-    def _numbers(self, wave: Tensor) -> Tensor:
-        rows = [self._read(one, numbers_of) for one in self._answers(wave)]
+    def _numbers(self, wave: Tensor, what: str) -> Tensor:
+        rows = [self._read(one, numbers_of) for one in self._answers(wave, what)]
         return checked(torch.tensor(rows, dtype=torch.float64), len(wave), self.labels, self.name)
 
     def _read(self, one: Any, reader: Any) -> Any:
@@ -135,9 +142,12 @@ class CommandVictim:
         except Unfit as reason:
             raise VictimError(f"the victim {self.name} {reason}") from None
 
-    def _answers(self, wave: Tensor) -> list[Any]:
-        """Run the program about waves (N, T); give what it printed of each, read from JSON."""
-        rows = wave.detach().cpu().to(torch.float32).numpy()
+    def _answers(self, wave: Tensor, what: str) -> list[Any]:
+        """Give what the program printed of each of some waves (N, T), read from JSON."""
+        return self.memory.ask(what, wave.detach().cpu().to(torch.float32).numpy(), self._run)
+
+    def _run(self, rows: NDArray[np.float32]) -> list[Any]:
+        """Run the program about waves (N, T)."""
         size = AT_ONCE if MANY in self.words else 1
         parts = [rows[at : at + size] for at in range(0, len(rows), size)]
         stop = threading.Event()
@@ -149,7 +159,7 @@ class CommandVictim:
         paths = [folder / f"{number}-{k}.wav" for k in range(len(rows))]
         for path, row in zip(paths, rows, strict=True):
             path.write_bytes(wav_of(row, self.sample_rate, self.subtype))
-        words = [str(self.program), *_filled(self.words, [str(path) for path in paths])]
+        words = [str(self.program), *filled(self.words, [str(path) for path in paths])]
         try:
             ended = run(words, self.folder, self.timeout_seconds, stop)
         except Unfinished as reason:
@@ -159,7 +169,7 @@ class CommandVictim:
         if ended.code:
             raise VictimError(f"the program of the victim {self.name} {how(ended.code)}{said(ended.err)}")
         try:
-            return _answers_in(ended.out, len(rows), MANY in self.words)
+            return answers_in(ended.out, len(rows), MANY in self.words, self.labels)
         except Unfit as reason:
             raise VictimError(f"the program of the victim {self.name} {reason}{said(ended.err)}") from None
 
@@ -182,7 +192,8 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Comm
     program, words = program_of(card), tuple(card.values["command"])
     labels, gives, output = card.labels or (), card.get("gives", "scores"), card.get("output", "decision values")
     answer, subtype = card.get("answer", ""), card.get("subtype", "PCM_16")
-    parts = (*words, "", *files_of(card), "", *labels, str(card.sample_rate), gives, output, answer, subtype)
+    files, notes = parts_of(card)
+    parts = (*words, "", *files, "", *labels, str(card.sample_rate), gives, output, answer, subtype)
     victim = CommandVictim(
         card.name,
         labels,
@@ -198,52 +209,16 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Comm
         float(card.get("timeout_seconds", 60.0)),
         card.get("workers", 1),
         float(card.get("probe_seconds", 1.0)),
+        warnings=tuple(notes),
     )
     wave, fault = noise(card.sample_rate, victim.probe_seconds), None
     try:
         if victim.gives == Gives.LABELS:
             victim.decide(wave)
         else:
-            fault = fault_of(victim._numbers(wave), output)
+            fault = fault_of(victim._numbers(wave, "probe"), output)
     except VictimError as reason:
         raise card.fail(f"asked {victim.probe_seconds:g} s of noise, {reason}") from reason
     if fault:
         raise card.fail(fault)
     return victim
-
-
-def _filled(words: Sequence[str], paths: Sequence[str]) -> list[str]:
-    """Put paths in the place of ``{wav}`` and ``{wavs}``."""
-    filled: list[str] = []
-    for word in words:
-        filled.extend(paths if word == MANY else [word.replace(ONE, paths[0])])
-    return filled
-
-
-def _answers_in(out: bytes, count: int, together: bool) -> list[Any]:
-    """Give the JSON of each clip: all that was printed, or the last lines; of a program for several, a list of them.
-
-    Raises:
-        Unfit: there is none, or not so many.
-    """
-    try:
-        whole = parse(out)
-    except Unfit as fault:
-        lines = [line for line in out.splitlines() if line.strip()][-count:]
-        try:
-            several = [parse(line) for line in lines]
-        except Unfit:
-            several = []
-        if len(several) != count:
-            raise fault from None
-        if not together or count > 1:
-            return several
-        (whole,) = several
-    if together and isinstance(whole, list) and len(whole) == count:
-        return whole
-    if count > 1:
-        raise Unfit(
-            f"answered {kind_of(whole)} about {count} sounds; a list of {count} answers, or one on each of {count} "
-            "lines, was expected"
-        )
-    return [whole]

@@ -57,19 +57,6 @@ def program_of(card: Card) -> Path:
     return path
 
 
-def files_of(card: Card) -> list[bytes]:
-    """Give the bytes of the files among the words that lie beside the card or below it."""
-    found = []
-    for word in card.values["command"]:
-        path = card.folder / str(word)
-        try:
-            if path.resolve().is_relative_to(card.folder) and path.is_file():
-                found.append(path.read_bytes())
-        except (OSError, ValueError):  # a word that is no path
-            continue
-    return found
-
-
 def _fault_of_words(words: Sequence[str]) -> str | None:
     strange = next((word for word in words if "\0" in word), None)
     if strange is not None:
