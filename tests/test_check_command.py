@@ -226,9 +226,7 @@ def test_what_a_cache_knows_is_neither_timed_nor_said_to_be_asked(service: Servi
     assert again.spent is not None
     assert first.spent is not None
     assert again.spent["queries"] - first.spent["queries"] == again.asked == 1
-    assert of(again, "finite").startswith(
-        "it answers 0 sounds with finite numbers; not asked, for it knew the answer: "
-    )
+    assert of(again, "finite").startswith("its answers to 7 sounds are finite, and were all known, so none was asked: ")
     assert "ms a query" in of(again, "speed"), "of the one that was asked afresh"
 
 
@@ -284,3 +282,18 @@ def test_what_steers_a_terminal_is_shown_as_codes(tmp_path: Path) -> None:
     assert "\x1b" not in said.out + said.err
     assert "\u202e" not in said.out
     assert r"mid\x1b[2J\u202e" in said.out or r"l\x07" in said.out
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_only_the_demos_clips_count_as_nobodys_own(
+    own: bool, cards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+
+    def tells(*given: Any, borrowed: bool, **more: Any) -> Reach:
+        told.append(borrowed)
+        return reach(*given, borrowed=borrowed, **more)
+
+    monkeypatch.setattr("subterfuge.driver.reach.reach", tells)
+    run("check", cards / "label.toml", *([clip(tmp_path / "a.wav")] if own else []))
+    assert told == [not own]

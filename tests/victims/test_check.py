@@ -418,4 +418,20 @@ def test_the_declared_refusal_of_a_loud_made_sound_is_a_warning_where_clips_are_
     waves = [(0.05 * np.random.default_rng(0).normal(size=3000)).astype(np.float32)] * clips
     found = finding(Fake(score=refuses), "finite", waves)
     assert (found.level, "overflows float16" in found.says) == (level, True)
-    assert ("it answers the clips" in found.says) == (level == "warning")
+    assert ("it answers clip 1" in found.says) == (level == "warning")
+
+
+def test_a_clip_that_is_refused_is_a_warning_only_if_it_is_nobodys_own() -> None:
+    def refuses(wave: Tensor) -> Tensor:
+        if float(wave.abs().max()) > 0.45:
+            raise VictimError("too loud")
+        return energies(wave)
+
+    loud, soft = np.full(3000, 0.9, dtype=np.float32), np.full(3000, 0.1, dtype=np.float32)
+    for clips, borrowed, level in (
+        ([loud, soft], True, "warning"),
+        ([loud, soft], False, "failure"),
+        ([loud], True, "failure"),
+    ):
+        found = check_victim(Fake(score=refuses), clips, borrowed=borrowed).findings
+        assert {one.name: one.level for one in found}["finite"] == level

@@ -71,7 +71,7 @@ def check(
         each = f", {bill['price']:g} {bill['currency'] or ''}".rstrip() + " each" if bill["price"] else ""
         echo(f"{victim.name} counts its queries: {most} questions at the most follow{each}", err=True)
     with Watch("check", quiet=as_json and not sys.stderr.isatty()) as watch:
-        found = reach(victim, sounds, names=names, queries=queries, progress=watch.stage)
+        found = reach(victim, sounds, names=names, borrowed=not clips, queries=queries, progress=watch.stage)
     if as_json:
         print_json(found.as_json())
     else:

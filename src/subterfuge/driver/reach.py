@@ -109,6 +109,7 @@ def reach(
     clips: Sequence[NDArray[np.float32]] = (),
     *,
     names: Sequence[str] = (),
+    borrowed: bool = False,
     seed: int = 0,
     queries: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -119,6 +120,7 @@ def reach(
         victim: any; what is wrong with it is a finding, never an error.
         clips: waves (T,) as it would hear them.
         names: of the clips.
+        borrowed: the clips are the demo's, so that a victim may refuse one of them.
         seed: of what the check makes.
         queries: most questions; by default what the checks need, and `AFFORDABLE` of a victim that counts them.
         progress: called with what is looked at, and how many things were and are to be.
@@ -128,8 +130,9 @@ def reach(
     """
     bill = bill_of(victim)
     paid = None if bill is None else lambda: int(bill.victim.spent()["queries"])
+    most = _most(bill, queries)
     report = check_victim(
-        victim, clips, seed=seed, names=names, queries=_most(bill, queries), paid=paid, progress=progress
+        victim, clips, seed=seed, names=names, borrowed=borrowed, queries=most, paid=paid, progress=progress
     )
     protocol = report.findings[0].level != "failure"
     spent = None if bill is None else dict(bill.victim.spent())

@@ -54,6 +54,7 @@ def check_victim(
     *,
     seed: int = 0,
     names: Sequence[str] = (),
+    borrowed: bool = False,
     queries: int | None = None,
     paid: Callable[[], int] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -66,6 +67,7 @@ def check_victim(
             first clip, or as `victim.probe_seconds` or a second.
         seed: of the made sounds and of the directions in which slopes are compared.
         names: of the clips.
+        borrowed: the clips are nobody's own, so that a victim may refuse one of them as it may a made sound.
         queries: most sounds to ask about, 2 or more, for a victim whose answers cost: every one once, the first twice.
         paid: gives how many the victim has counted, which is more where it keeps no answers; `queries` bounds that.
         progress: called with what is looked at, and how many things were and are to be.
@@ -83,7 +85,7 @@ def check_victim(
     if found[0].level == "failure":
         return Report(name, tuple(found))
     tell = None if progress is None else lambda done, total: progress("answers", done, total)
-    session = Session(victim, clips, seed, names=names, queries=queries, paid=paid, tell=tell)
+    session = Session(victim, clips, seed, names=names, borrowed=borrowed, queries=queries, paid=paid, tell=tell)
     timing = Timing(session)
     for done, (key, check) in enumerate(CHECKS.items()):
         if progress is not None and done:

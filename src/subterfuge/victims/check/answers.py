@@ -42,22 +42,34 @@ def finite(session: Session) -> tuple[Level, str]:
     if not deaths:
         known = session.known
         asked = [name for name in session.heard if name not in known]
-        says = f"it answers {counted(len(asked), 'sound')} with finite numbers{': ' * bool(asked)}{', '.join(asked)}"
+        if not asked:
+            return (
+                "ok",
+                f"its answers to {n} sounds are finite, and were all known, so none was asked: {', '.join(known)}",
+            )
+        says = f"it answers {counted(len(asked), 'sound')} with finite numbers: {', '.join(asked)}"
         return "ok", says + (f"; not asked, for it knew the answer: {', '.join(known)}" if known else "")
     first = next(iter(deaths))
     says = f"it has no answer to {len(deaths)} of {n} sounds ({', '.join(deaths)}); to {first}: {deaths[first]}"
-    if _refuses_made_ones(session):
-        return "warning", f"{says}; it answers the clips"
+    if _refuses_strangers(session):
+        return "warning", f"{says}; it answers {', '.join(name for name in session.names if name in session.sounds)}"
     return ("warning" if set(deaths) <= QUIET else "failure"), says
 
 
-def _refuses_made_ones(session: Session) -> bool:
-    """Say whether all that it has no answer to are made sounds that it refuses by a `VictimError`, and it lives on."""
-    heard = list(session.heard)
-    refused = [name for name in session.deaths if isinstance(session.heard[name], VictimError)]
-    if not set(session.deaths) <= (set(refused) | QUIET) & set(session.made) or not session.clips:
+def _refuses_strangers(session: Session) -> bool:
+    """Say whether it has no answer but to sounds that are nobody's own, refuses these by a `VictimError`, and lives on.
+
+    It must answer a clip, and something after the first refusal.
+    """
+    deaths, heard = session.deaths, list(session.heard)
+    strangers = set(session.made) | (set(session.names) if session.borrowed else set())
+    refused = [name for name in heard if name in deaths and isinstance(session.heard[name], VictimError)]
+    if not refused or not set(deaths) <= (set(refused) | QUIET) & strangers:
         return False
-    return any(name not in session.deaths for name in heard[heard.index(min(refused, key=heard.index)) :])
+    after = heard[heard.index(refused[0]) :]
+    return any(name not in deaths for name in after) and any(
+        name in heard and name not in deaths for name in session.names
+    )
 
 
 def determinism(session: Session) -> tuple[Level, str]:

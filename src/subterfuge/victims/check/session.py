@@ -54,6 +54,7 @@ class Session:
         seed: int,
         *,
         names: Sequence[str] = (),
+        borrowed: bool = False,
         queries: int | None = None,
         paid: Callable[[], int] | None = None,
         tell: Callable[[int, int], None] | None = None,
@@ -63,6 +64,8 @@ class Session:
         self.names = [f"clip {place}" for place in range(1, len(clips) + 1)]
         self.titles = dict(zip(self.names, names, strict=True)) if names else {}
         """What the clips are called."""
+        self.borrowed = borrowed
+        """Whether the clips are nobody's own."""
         self.seed, self.queries, self._paid, self._tell = seed, queries, paid, tell
         self.asked = 0
         """Sounds that the victim was asked about so far, each time that it was; not what it knew already."""
