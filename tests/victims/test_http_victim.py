@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import ssl
 import subprocess
@@ -11,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import pairwise, product
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 from tests import world
 from tests.victims import http_faults as meets
-from tests.victims.http_faults import Server, Wave
+from tests.victims.http_faults import Server
+from tests.victims.http_victims import Make, chances, leak, maker, scoring, slept, waves
 
 from subterfuge.attacks import make_attack
 from subterfuge.audio.grid import to_steps
@@ -31,50 +31,22 @@ from subterfuge.oracle import BudgetSpent, Oracle, dice
 from subterfuge.outcome import Outcome
 from subterfuge.threat import Budget, Targeted, Threat
 from subterfuge.victim import Gives, Victim
-from subterfuge.victims import LOADERS, PythonVictim, load_victim
+from subterfuge.victims import LOADERS, PythonVictim
 from subterfuge.victims.card import COMMON, read_card
 from subterfuge.victims.http import EXAMPLE, KEYS, HttpVictim
 
-LABELS = ("a", "b", "c")
 EDGES_HZ = (100, 1000, 2000, 3400)
-
-Make = Callable[..., HttpVictim]
-
-
-def chances(wave: Wave) -> dict[str, float]:
-    e = np.exp(np.array([wave.std(), wave.max(), wave[0]], dtype=np.float64))
-    return dict(zip(LABELS, (e / e.sum()).tolist(), strict=True))
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    made = Server(lambda wave: {"label": "b", "probabilities": chances(wave)})
-    yield made
-    made.close()
+    with scoring() as made:
+        yield made
 
 
 @pytest.fixture
 def make(server: Server, card_of: Callable[..., Path]) -> Make:
-    """Load a victim of the server that waits for nothing; `slept` lists the waits."""
-
-    def load(**values: Any) -> HttpVictim:
-        common = {"schema": 1, "kind": "http", "sample_rate": 8000, "labels": list(LABELS), "url": server.url}
-        victim = load_victim(card_of(**{**common, "probe_seconds": 0.0, **values}))
-        assert isinstance(victim, HttpVictim)
-        slept: list[float] = []
-        victim.asker.sleep = slept.append
-        victim.asker.slept = slept  # type: ignore[attr-defined]
-        return victim
-
-    return load
-
-
-def waves(rows: int = 1, *, seed: int = 0) -> torch.Tensor:
-    return (0.2 * torch.randn(rows, 200, generator=torch.Generator().manual_seed(seed))).clamp(-1, 1)
-
-
-def slept(victim: HttpVictim) -> list[float]:
-    return victim.asker.slept  # type: ignore[attr-defined, no-any-return]
+    return maker(server, card_of)
 
 
 # ---- what is sent
@@ -208,9 +180,23 @@ def test_an_answer_of_a_hundred_thousand_brackets_is_told(server: Server, make: 
 def test_labels_that_change_from_one_call_to_the_next_are_told(server: Server, make: Make) -> None:
     victim = make()
     victim.scores(waves())
-    server.then(meets.give({"probabilities": {"A": 0.1, "B": 0.2, "C": 0.7}}))
+    other = meets.give({"probabilities": {"A": 0.1, "B": 0.2, "C": 0.7}})
+    server.then(other, other)
     with pytest.raises(VictimError, match="it has 'A', 'B', 'C', which the card does not"):
         victim.scores(waves(seed=1))
+    assert (len(server.seen), victim.spent()["queries"], victim.spent()["retries"]) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("said", ['{"probabilities": {"a": NaN, "b": 0, "c": 1}}', '{"probabilities": {"A": 1}}', "{}"])
+def test_a_server_that_was_understood_before_may_answer_nonsense_once(server: Server, make: Make, said: str) -> None:
+    victim = make()
+    victim.scores(waves())
+    server.then(meets.say(said))
+    assert victim.scores(waves(seed=1)).isfinite().all()
+    assert (len(server.seen), victim.spent()["queries"], victim.spent()["retries"]) == (3, 2, 1)
+    server.then(meets.say(said), meets.status(503), meets.say(said))
+    with pytest.raises(VictimError, match="answered"):
+        victim.scores(waves(seed=2))
 
 
 def test_a_label_that_is_none_of_the_cards_is_told(server: Server, make: Make) -> None:
@@ -276,6 +262,14 @@ def test_retry_after_is_respected_as_seconds_and_as_a_date(server: Server, make:
     victim = make()
     victim.decide(waves())
     assert slept(victim) == [3.0, 7.0, 2.0]
+
+
+def test_a_server_that_says_come_at_once_is_given_more_time_each_try(server: Server, make: Make) -> None:
+    past = {"Date": "Wed, 21 Oct 2015 07:28:00 GMT", "Retry_After": "Wed, 21 Oct 2015 07:00:00 GMT"}
+    server.then(meets.status(429, Retry_After=0), meets.status(503, **past), *[meets.status(429, Retry_After=0)] * 5)
+    victim = make(retries=7)
+    victim.decide(waves())
+    assert slept(victim) == [0.05 * 2**k for k in range(7)]
 
 
 def test_a_server_that_asks_for_an_hour_is_not_waited_for(server: Server, make: Make) -> None:
@@ -375,8 +369,27 @@ def test_a_proxy_is_not_asked_about_this_machine(server: Server, make: Make, mon
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     make(retries=0).decide(waves())
-    with pytest.raises(VictimError, match=r"could not be asked at http://example.org/score: "):
-        make(retries=0, url="http://example.org/score").decide(waves())  # through the proxy, which is not there
+    said = r"asked at http://example.org/score: .*, by way of the proxy of the environment variable "
+    with pytest.raises(VictimError, match=said + "http_proxy; is that running, and right.*NO_PROXY"):
+        make(url="http://example.org/score").decide(waves())
+    monkeypatch.delenv("http_proxy")
+    monkeypatch.delenv("HTTP_PROXY")
+    monkeypatch.setenv("ALL_PROXY", "http://me:secret@127.0.0.1:9")
+    with pytest.raises(VictimError, match=said + "ALL_PROXY") as died:
+        make(url="http://example.org/score").decide(waves())
+    assert "secret" not in str(died.value)
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_of_the_environment_that_are_not_there_are_told_at_loading(
+    make: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for other in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "/nowhere/bundle.pem")
+    with pytest.raises(CardError, match=f"{name} names /nowhere/bundle.pem, .* not there; mend or unset it"):
+        make(url="https://example.org/score")
+    make()  # http needs none
 
 
 def test_netrc_is_not_read(server: Server, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -403,134 +416,6 @@ def test_a_certificate_that_nobody_signed_is_refused_and_not_asked_again(
     with pytest.raises(VictimError, match=r"certificate or connection was refused .self-signed certificate"):
         victim.decide(waves())
     assert slept(victim) == []
-
-
-# ---- what must not be seen
-
-
-def leak(handler: meets.Handler) -> None:
-    """Say everything that was asked, in an error."""
-    handler.reply(
-        400, f"no such key: {handler.seen.headers}; {handler.seen.path}; {handler.seen.body[:300]!r}".encode()
-    )
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        'wrong key "sk-Zq7/+9981X"',
-        "<p>wrong<b>key</b> sk-Zq7/+9<i>981</i>X</p>",
-        "wrong key sk-Zq7/+...",
-        "wrong key SK-ZQ7/+9981X",
-        "wrong key sk-Zq7%2F%2B9981X",
-        "wrong key c2stWnE3Lys5OTgxWA==",
-        "x" * 193 + "sk-Zq7/+9981X",
-        '{"wrong": "sk-Zq7\\/+9981X"}',
-    ],
-)
-def test_a_secret_that_the_server_says_back_is_not_shown(
-    server: Server, make: Make, monkeypatch: pytest.MonkeyPatch, said: str
-) -> None:
-    monkeypatch.setenv("API_KEY", "sk-Zq7/+9981X")
-    told = [{said: 1}, {"label": said}, {"error": said}, {"detail": {said: [said]}}]
-    told += [{"probabilities": p} for p in (said, {said: 1}, [said, 1], [{"label": said, "score": 1}])]
-    headers = {"Authorization": "Bearer ${API_KEY}"}
-    for victim in (make(headers=headers), make(headers=headers, gives="labels", answer="probabilities")):
-        server.then(meets.say(said, 401), meets.say(f"<html>{said}"), *map(meets.give, told))
-        for _ in range(2 + len(told)):
-            with pytest.raises(VictimError) as died:
-                victim.decide(waves())
-            assert not {each for each in ("Zq7", "c2stWnE", "ZQ7") if each in str(died.value)}
-
-
-def test_wherever_the_text_of_an_answer_is_cut_no_part_of_a_secret_is_left(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("API_KEY", "sk-Zq7/+9981X")
-    keyed: dict[str, Any] = {"headers": {"X-Key": "${API_KEY}"}}
-    whole = make(**keyed, answer=""), make(**keyed, answer="", gives="labels")
-    inside = make(**keyed, answer="p"), make(**keyed, answer="p", gives="labels")
-    for length in range(12, 150, 2):  # cuts are at 40 to 150 characters, and leave 6 of a secret or 7 somewhere
-        said = "x" * length + "sk-Zq7/+9981X"
-        for each in (said, {said: 1}, [said, 1], [{"label": said, "score": 1}], [{"label": "a", said: 1}]):
-            asked = [*product(whole, [each]), *product(inside, [{"p": each}, {"error": each}])]
-            for victim, answer in asked:
-                with pytest.raises(VictimError) as died:
-                    victim._read_or_fail(answer)
-                assert "Zq7" not in str(died.value)
-
-
-def test_no_secret_is_seen_anywhere(
-    server: Server, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("API_KEY", "alpha-1234567")
-    monkeypatch.setenv("BETA", "beta-1234567")
-    caplog.set_level(logging.DEBUG)
-    url = server.url.replace("//", "//user:gamma-1234567@") + "?key=delta-1234567&k=${BETA}"
-    fields = {"token": "epsilon-1234567", "plain": "${API_KEY}", "a": {"pwd": "eta-1234567"}}
-    victim = make(url=url, headers={"X-Key": "${API_KEY}", "X-Other": "zeta-1234567"}, fields=fields, send="base64")
-    server.then(None, leak, meets.say("", 302, Location="http://x/?k=beta-1234567"), meets.say("<p>delta-1234567"))
-    victim.decide(waves())
-    assert server.seen[0].headers["x-key"] == "alpha-1234567"
-    assert server.seen[0].path == "/score?key=delta-1234567&k=beta-1234567"
-    seen = [repr(victim), str(victim), repr(victim.asker), repr(victim.settings), *victim.warnings]
-    seen += [json.dumps(victim.spent())]
-    for _ in range(3):
-        with pytest.raises(VictimError) as died:
-            victim.decide(waves(seed=1))
-        seen += [str(died.value), repr(died.value)]
-    server.close()
-    with pytest.raises(VictimError) as died:
-        victim.decide(waves(seed=1))
-    seen += [str(died.value), caplog.text]
-    assert "POST [...] HTTP/1.1" in caplog.text
-    for text in seen:
-        assert "1234567" not in text
-        assert "dXNlcjpnYW1tYS0xMjM0NTY3" not in text  # user:gamma-1234567 in base64
-    assert server.url in str(died.value)
-
-
-def test_a_secret_too_short_to_cut_out_hides_what_the_server_says(
-    server: Server, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PIN", "123")
-    server.then(meets.say("the pin 123 is wrong", 403))
-    with pytest.raises(VictimError, match=r"403 Forbidden .*not shown, for it may hold a secret"):
-        make(headers={"X-Pin": "${PIN}"}).decide(waves())
-
-
-def test_an_address_from_the_environment_is_shown_by_its_name(
-    server: Server, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SCORE_URL", server.url)
-    victim = make(url="${SCORE_URL}", retries=0)
-    victim.decide(waves())
-    server.close()
-    with pytest.raises(VictimError, match=r"asked at \$\{SCORE_URL\}: .* without an answer"):
-        victim.decide(waves(seed=1))
-
-
-def test_the_fingerprint_tells_cards_apart_and_not_keys(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    prints = set()
-    for key in ("first-key", "second-key"):
-        monkeypatch.setenv("API_KEY", key)
-        url = f"http://me:{key}@127.0.0.1:1/score?token={key}&k=${{API_KEY}}"
-        prints.add(make(url=url, headers={"X-Key": "${API_KEY}"}, fields={"api_key": key}).fingerprint)
-    assert len(prints) == 1
-    for other in (
-        {"url": "http://127.0.0.1:1/other"},
-        {"url": "http://127.0.0.1:1/score?model=2"},
-        {"headers": {"X-Model": "2"}},
-        {"fields": {"model": "2"}},
-        {"answer": "p"},
-        {"subtype": "FLOAT"},
-        {"labels": ["a", "c", "b"]},
-        {"sample_rate": 16000},
-        {"output": "logits"},
-        {"label": "label"},
-    ):
-        prints.add(make(**other).fingerprint)
-    assert len(prints) == 11
 
 
 # ---- mistakes on the card
@@ -569,7 +454,11 @@ def test_the_fingerprint_tells_cards_apart_and_not_keys(make: Make, monkeypatch:
         ({"price": -1.0}, "a number from 0"),
         ({"probe_seconds": 61.0}, "a number from 0 to 60"),
         ({"cache": ""}, '"memory", "off" or a file'),
-        ({"cache": "nowhere/answers.sqlite"}, "cache .* cannot be used: unable to open"),
+        ({"cache": "nowhere/paid.sqlite"}, "cache .* cannot be used: there is no folder .*nowhere; make it, or give"),
+        ({"cache": "."}, "cache .* cannot be used: that is a folder"),
+        ({"url": ["http://me:pass@host/"]}, "url is a list, where a text was expected$"),
+        ({"headers": "Authorization: Bearer secret"}, "headers is a text, where a table was expected$"),
+        ({"fields": ["secret"]}, "fields is a list, where a table was expected$"),
         ({"headers": {"a b": "c"}}, "the name 'a b'"),
         ({"headers": {"X": 3}}, "headers.X is no text"),
         ({"headers": {"X": "secret\r\nY: z"}}, "headers.X holds a line break"),
@@ -627,108 +516,6 @@ def test_the_example_is_a_card_with_every_key(tmp_path: Path) -> None:
     assert set(read.values) == set(COMMON) | {key.rstrip("!") for key in KEYS}
     assert max(map(len, EXAMPLE.splitlines())) <= 120
     assert tomllib.loads(EXAMPLE)["kind"] == "http"
-
-
-# ---- what it costs
-
-
-def test_after_the_last_query_of_the_budget_nothing_is_sent(server: Server, make: Make) -> None:
-    victim = make(most_queries=3)
-    server.then(None, meets.status(500), None, meets.status(404))
-    victim.decide(waves())
-    victim.decide(waves(seed=1))
-    with pytest.raises(VictimError, match="404"):  # is not answered, so not counted
-        victim.decide(waves(seed=2))
-    assert victim.queries_left == 1
-    with pytest.raises(VictimError, match="the budget of 3 queries is spent"):
-        victim.decide(waves(4, seed=3))
-    assert (victim.queries_left, victim.spent()["queries"], server.answered) == (0, 3, 3)
-    victim.decide(waves())  # is known
-
-
-@pytest.mark.parametrize("workers", [1, 4])
-def test_a_budget_holds_for_all_workers_together(server: Server, make: Make, workers: int) -> None:
-    victim = make(most_queries=5, workers=workers)
-    with pytest.raises(VictimError, match="budget"):
-        victim.decide(waves(16))
-    assert (server.answered, victim.spent()["queries"]) == (5, 5)
-
-
-def test_no_identical_query_is_paid_twice(server: Server, make: Make) -> None:
-    victim = make(price=0.001)
-    three = waves(3)
-    twice = torch.cat([three, three])
-    first = victim.scores(twice)
-    assert torch.equal(first[:3], first[3:])
-    victim.probabilities(three)
-    victim.decide(three)
-    assert (server.answered, victim.spent()["cached"], victim.spent()["total"]) == (3, 9, 0.003)
-
-
-def test_a_cache_in_a_file_lasts_and_knows_whose_answers_it_holds(server: Server, make: Make, tmp_path: Path) -> None:
-    first = make(cache="paid.sqlite", label="label")
-    said = first.scores(waves(2))
-    again = make(cache="paid.sqlite", label="label")
-    assert torch.equal(again.scores(waves(2)), said)
-    assert again.decide(waves(2)).tolist() == [1, 1]
-    assert (server.answered, again.spent()["queries"], again.spent()["cached"]) == (2, 0, 4)
-    make(cache="paid.sqlite", fields={"model": 2}).scores(waves())
-    assert server.answered == 3
-
-
-def test_a_cache_that_is_something_else_is_refused_and_left_alone(make: Make, tmp_path: Path) -> None:
-    (tmp_path / "paid.sqlite").write_text("my diary, and nobody else's; " * 100)
-    with pytest.raises(CardError, match=r"paid\.sqlite, cannot be used: file is not a database"):
-        make(cache="paid.sqlite")
-    assert (tmp_path / "paid.sqlite").read_text().startswith("my diary")
-
-
-def test_without_a_cache_the_same_is_asked_again(server: Server, make: Make) -> None:
-    for victim in (make(cache="off"), make().afresh()):
-        server.answered = 0
-        victim.decide(torch.cat([waves(), waves()]))
-        victim.decide(waves())
-        assert server.answered == 3
-
-
-def test_answers_that_were_no_good_are_not_kept(server: Server, make: Make) -> None:
-    server.then(meets.give({"probabilities": [0, 0]}))
-    victim = make()
-    with pytest.raises(VictimError):
-        victim.scores(waves())
-    assert victim.scores(waves()).shape == (1, 3)
-    assert victim.spent()["queries"] == 2
-
-
-def test_requests_keep_to_the_rate_retries_too(server: Server, make: Make) -> None:
-    victim, now, begun = make(per_second=4.0, cache="off"), [100.0], []
-    victim.asker.clock = lambda: now[0]
-
-    def sleep(seconds: float) -> None:
-        now[0] += seconds
-
-    def note(handler: meets.Handler) -> None:
-        begun.append(now[0])
-        handler.reply(503, b"", Retry_After=0)
-
-    victim.asker.sleep = sleep
-    server.then(*[note] * 4)
-    victim.decide(waves())
-    now[0] += 10  # what was not used is not saved up
-    server.then(*[note] * 3)
-    victim.decide(waves())
-    assert np.allclose(np.diff(begun), [0.25, 0.25, 0.25, 10.25, 0.25, 0.25])
-
-
-def test_workers_answer_the_same_in_the_same_order(server: Server, make: Make) -> None:
-    alone, many = make(subtype="FLOAT"), make(subtype="FLOAT", workers=5)
-    assert (alone.at_once, many.at_once) == (1, 20)
-    rows = waves(23)
-    assert torch.equal(many.scores(rows), alone.scores(rows))
-    server.then(*[None] * 6, *[meets.status(404)] * 3)
-    with pytest.raises(VictimError, match="404"):
-        many.scores(waves(40, seed=9))
-    assert many.spent()["queries"] == 23 + server.answered - 46
 
 
 # ---- the same attack, here and over there

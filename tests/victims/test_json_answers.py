@@ -214,6 +214,15 @@ def test_a_label_is_read_as_its_text_or_its_index_and_nothing_else() -> None:
         refused(lambda found=found: place_of(found, LABELS), *words)
 
 
+def test_a_number_that_is_one_label_and_the_index_of_another_is_refused() -> None:
+    digits = ("1", "2", "3")
+    refused(lambda: place_of(1, digits), "the label '1' and the index of the label '2'", "as a text", "no numbers")
+    refused(lambda: place_of(3, digits), "the label '3' and no label's index")
+    assert [place_of(each, digits) for each in (0, "1", "3")] == [0, 0, 2]
+    assert [place_of(each, ("0", "1", "2")) for each in (0, 1, "2")] == [0, 1, 2]
+    assert place_of(1, ("01", "02")) == 1
+
+
 def test_html_nothing_and_deep_nesting_are_told_for_what_they_are() -> None:
     refused(lambda: parse(b"<html><body>502 Bad Gateway</body></html>"), "502 Bad Gateway", "a web page")
     refused(lambda: parse(b""), "answered nothing")

@@ -16,6 +16,8 @@ WORDS: dict[type, str] = {
     dict: "a table",
 }
 MANY = {int: "whole numbers", str: "texts", float: "numbers", bool: "true or false", dict: "tables", list: "lists"}
+QUIET = frozenset({"url", "headers", "fields"})
+"""Keys whose values may hold passwords, and of which only the type is shown."""
 Wanted = type | GenericAlias
 """A type of `WORDS`, or a list or table of one, such as ``list[str]`` or ``dict[str, str]``; ``list`` is of texts."""
 
@@ -59,6 +61,8 @@ def fault_of(key: str, value: Any, wanted: Wanted) -> str | None:
     """
     outer, inner = _parts(wanted)
     if not _fits(value, outer):
+        if key in QUIET:
+            return f"{key} is {_type_of(value)}, where {named(wanted)} was expected"
         return _told(f"{key} = {written(value)}, where {named(wanted)} was expected", key, value, wanted)
     if isinstance(value, int | float) and not isinstance(value, bool) and outer is float and not _finite(value):
         return f"{key} = {written(value)}, where a finite number was expected"
@@ -67,6 +71,8 @@ def fault_of(key: str, value: Any, wanted: Wanted) -> str | None:
     for place, each in enumerate(value, 1) if isinstance(value, list) else value.items():
         where = f"{key}.{place}" if isinstance(value, dict) else f"entry {place} of {key}"
         if not _fits(each, inner):
+            if key in QUIET:
+                return f"{where} is {_type_of(each)}, where {named(inner)} was expected"
             return _told(f"{where} is {written(each)}, where {named(inner)} was expected", "", each, inner)
         if inner is float and not _finite(each):
             return f"{where} is {written(each)}, where a finite number was expected"
@@ -88,6 +94,10 @@ def _fits(value: Any, wanted: type) -> bool:
     if isinstance(value, bool):
         return wanted is bool
     return isinstance(value, (int, float) if wanted is float else wanted)
+
+
+def _type_of(value: Any) -> str:
+    return WORDS.get(type(value), "a date or a time")
 
 
 def _finite(value: float) -> bool:

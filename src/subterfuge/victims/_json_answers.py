@@ -6,7 +6,8 @@ answer. What is found there is one of ::
     {"cel": 0.1, "flu": 0.9}                              a table by label
     [0.1, 0.9]                                            a list in the order of the labels
     [{"label": "flu", "score": 0.9}, {"label": ...}]      a list of tables, in any order
-    "flu", or 1                                           a label, or its index, where that is all there is
+    "flu", or 1                                           a label, or its index, where that is all there is; labels
+                                                          such as "1" make a number ambiguous, and it is refused
 
 What is none of these is `Unfit`. Its texts come of the answer, and are cut: a caller with secrets hides them in the
 answer first.
@@ -143,10 +144,16 @@ def place_of(found: Any, labels: Sequence[str]) -> int:
     """Give the index of the label that stands in an answer, as its text or its index.
 
     Raises:
-        Unfit: it is neither.
+        Unfit: it is neither; or it is a number that is one label's text and not its index.
     """
     if isinstance(found, str) and found in labels:
         return list(labels).index(found)
+    if type(found) is int and abs(found) < 10**9 and str(found) in labels and labels.index(str(found)) != found:
+        other = f"the index of the label {named(labels[found])}" if 0 <= found < len(labels) else "no label's index"
+        raise Unfit(
+            f"answered {found}, which is the label {named(str(found))} and {other}: have the server answer the label "
+            "as a text; or, if it answers indices, give the card labels that are no numbers"
+        )
     if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < len(labels):
         return found
     known = near(found, labels) if isinstance(found, str) else f"the labels are {some(labels)}"

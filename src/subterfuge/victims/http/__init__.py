@@ -7,6 +7,7 @@ message, record or log holds it.
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -24,9 +25,11 @@ from subterfuge.victims._json_answers import Unfit, numbers_of, place_of, read
 from subterfuge.victims._wav_file import wav_of
 from subterfuge.victims.card import Card
 from subterfuge.victims.http.ask import Asker, Meter
-from subterfuge.victims.http.cache import Cache, Said
+from subterfuge.victims.http.cache import Cache, Last, Said, Shape
 from subterfuge.victims.http.card import GIVES, Settings, settings_of
+from subterfuge.victims.http.identity import kept_as
 from subterfuge.victims.http.spreading import spread
+from subterfuge.victims.http.store import Store
 from subterfuge.victims.http.wire import Wire, is_here
 
 KEYS = {
@@ -72,7 +75,7 @@ timeout_seconds = 30                             # for a whole answer
 retries = 4                                      # where a connection breaks, or it answers 429, 500, 502, 503 or 504
 per_second = 10                                  # most requests a second
 workers = 1                                      # requests at once
-most_queries = 20000                             # after so many answered requests it is not asked any more
+most_queries = 20000                             # most answered requests: of one run, or of all if cache is a file
 price = 0.001                                    # of an answered request, for the record
 currency = "EUR"                                 # of the price
 cache = "memory"                                 # or a file that lasts, as "paid.sqlite"; "off" asks the same again
@@ -93,6 +96,8 @@ class HttpVictim:
     asker: Asker = field(repr=False)
     cache: Cache | None = field(default=None, repr=False)
     """Answers that are known; without one every sound is asked again."""
+    last: Last = field(default_factory=Last, repr=False)
+    """What the last question was answered, where there is no cache."""
     twin: Victim | None = None
     no_twin: str | None = "it is reached over HTTP"
     warnings: tuple[str, ...] = ()
@@ -136,7 +141,7 @@ class HttpVictim:
 
     @property
     def queries_left(self) -> int | None:
-        """How many more sounds it may be asked about, or None for no bound."""
+        """How many more sounds it may be asked about, or None for no bound; others may ask of the same file."""
         return self.asker.meter.left
 
     def spent(self) -> dict[str, Any]:
@@ -157,13 +162,13 @@ class HttpVictim:
 
     def afresh(self) -> HttpVictim:
         """Give the same victim without its memory: it asks, and pays for, a sound that it knows as well."""
-        return replace(self, cache=None)
+        return replace(self, cache=None, last=Last())
 
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of the label that it answers, or of its largest score, int64 (N,)."""
         if self.gives == Gives.SCORES and self.settings.label is None:
-            return self._numbers(wave).argmax(-1)
-        return torch.tensor([said.place for said in self._said(wave)], dtype=torch.int64)
+            return self._numbers(wave, "label").argmax(-1)
+        return torch.tensor([said.place for said in self._said(wave, "label")], dtype=torch.int64)
 
     def scores(self, wave: Tensor) -> Tensor:
         """Give its numbers, float64 (N, K), or the logarithms or log-odds of those that are probabilities.
@@ -173,26 +178,34 @@ class HttpVictim:
         """
         if self.gives == Gives.LABELS:
             raise VictimError(f"the victim {self.name} gives labels only, and scores were asked for")
-        return scores_of(self._numbers(wave), self.settings.output)
+        return scores_of(self._numbers(wave, "scores"), self.settings.output)
 
     def probabilities(self, wave: Tensor) -> Tensor | None:
         """Give probabilities (N, K), or None if it has none."""
         if self.gives == Gives.LABELS or self.settings.output == "decision values":
             return None
-        return probabilities_of(self._numbers(wave), self.settings.output)
+        return probabilities_of(self._numbers(wave, "probabilities"), self.settings.output)
 
-    def _numbers(self, wave: Tensor) -> Tensor:
-        rows = [said.numbers for said in self._said(wave)]
+    def _numbers(self, wave: Tensor, view: str) -> Tensor:
+        rows = [said.numbers for said in self._said(wave, view)]
         return checked(torch.tensor(rows, dtype=torch.float64), len(wave), self.labels, self.name)
 
-    def _said(self, wave: Tensor) -> list[Said]:
-        """Give what the server says of each row of waves (N, T); ask only about those that it was not asked about."""
+    def _said(self, wave: Tensor, view: str) -> list[Said]:
+        """Give what the server says of each row of waves (N, T); ask only about those that it was not asked about.
+
+        Without a cache label, scores and probabilities of the same waves are one question; the same `view` is another.
+        """
         rows = wave.detach().cpu().to(torch.float32).numpy()
         files = [wav_of(row, self.sample_rate, self.settings.subtype) for row in rows]
-        cache = self.cache
+        cache, sounds = self.cache, [sha256(file).hexdigest() for file in files]
         if cache is None:
-            return spread(self._ask, files, self.workers)
-        sounds = [sha256(file).hexdigest() for file in files]
+            heard = self.last.get(sounds, view)
+            if heard is None:
+                heard = spread(self._ask, files, self.workers)
+                self.last.put(sounds, view, heard)
+            else:
+                self.asker.meter.remember(cached=len(heard))
+            return heard
         known = {sound: said for sound in sounds if (said := cache.get(sound)) is not None}
         new = {sound: file for sound, file in zip(sounds, files, strict=True) if sound not in known}
         self.asker.meter.remember(cached=len(rows) - len(new))
@@ -206,16 +219,18 @@ class HttpVictim:
         return [known[sound] for sound in sounds]
 
     def _ask(self, file: bytes) -> Said:
-        return self._read_or_fail(self.asker.ask(self.settings.form.request(file)))
+        return self.asker.ask(self.settings.form.request(file), self._understood)
 
-    def _read_or_fail(self, data: Any) -> Said:
+    def _understood(self, data: Any) -> Said:
         with suppress(Unfit):
             return self._read(data)
-        raise self.asker.fail(self._fault(data))
+        raise Unfit(self._fault(data))
 
     def _fault(self, data: Any) -> str:
         """Say why an answer cannot be read; secrets in it are hidden before any text is cut."""
         try:
+            if self.settings.secrets.in_short(json.dumps(data, ensure_ascii=False)):
+                return "answered what is not what its card says, and is not shown, for it may hold a secret"
             self._read(self.settings.secrets.hidden(data))
         except Unfit as reason:
             return str(reason)
@@ -249,8 +264,15 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Http
     """
     device_of(device)
     settings = settings_of(card)
-    wire = Wire(settings.url, settings.headers, settings.timeout_seconds, settings.workers)
-    meter = Meter(settings.most_queries)
+    shape = Shape(
+        len(card.labels or ()), settings.gives == "scores", settings.gives == "labels" or settings.label is not None
+    )
+    try:
+        wire = Wire(settings.url, settings.headers, settings.timeout_seconds, settings.workers)
+        store = None if settings.cache_file is None else Store(settings.cache_file, card.name)
+    except VictimError as reason:
+        raise card.fail(str(reason)) from None
+    meter = Meter(settings.most_queries, store)
     asker = Asker(
         wire,
         card.name,
@@ -261,10 +283,11 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Http
         settings.retries,
         settings.per_second,
     )
-    try:
-        cache = None if settings.cache == "off" else Cache(settings.fingerprint, settings.cache_file, card.name)
-    except VictimError as reason:
-        raise card.fail(str(reason)) from None
+    cache = None
+    if store is not None:
+        cache = Cache(shape, store, kept_as(settings.request, settings.fingerprint, store.salt))
+    elif settings.cache != "off":
+        cache = Cache(shape)
     notes = ["it is asked over HTTP, which is for servers that you own or may test"]
     if settings.url.startswith("http:") and not is_here(settings.url):
         notes.append(f"{settings.shown} is no https address: sounds, and keys, go there unencrypted")
@@ -281,7 +304,7 @@ def _probe(victim: HttpVictim, card: Card) -> None:
     try:
         victim.decide(wave)
         if victim.gives == Gives.SCORES:
-            fault = fault_of(victim._numbers(wave), victim.settings.output)
+            fault = fault_of(victim._numbers(wave, "scores"), victim.settings.output)
     except VictimError as reason:
         raise card.fail(f"asked {victim.probe_seconds:g} s of noise, {reason}") from None
     if fault:

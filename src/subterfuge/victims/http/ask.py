@@ -10,17 +10,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from subterfuge.errors import VictimError
+from subterfuge.victims._json_answers import Unfit
 from subterfuge.victims.http.secrets import Secrets, shown_url
+from subterfuge.victims.http.store import Store
 from subterfuge.victims.http.wire import Broken, Reply, Wire
 
+T = TypeVar("T")
 AGAIN = frozenset({429, 500, 502, 503, 504})
 """What a server answers that may answer better later."""
 FIRST_WAIT_SECONDS = 0.5
 """Before the first retry; each further wait is twice as long."""
+FIRST_ASKED_SECONDS = 0.05
+"""The least wait before the first retry where the server says how long, as 0; each further one is twice as long."""
 LONGEST_WAIT_SECONDS = 30.0
 """Of the waits that are ours."""
 LONGEST_ASKED_SECONDS = 300.0
@@ -42,6 +47,8 @@ class Meter:
     """What was asked, counted once a sound whatever it took."""
 
     most: int | None = None
+    store: Store | None = None
+    """A file that counts the queries of all processes and runs; without one, `most` is of this count alone."""
     queries: int = 0
     """Requests that the server answered, each of which may have to be paid."""
     cached: int = 0
@@ -54,10 +61,13 @@ class Meter:
     @property
     def left(self) -> int | None:
         """How many more there may be, or None for no bound."""
-        return None if self.most is None else max(0, self.most - self.queries)
+        used = self.queries if self.store is None or self.most is None else self.store.used
+        return None if self.most is None else max(0, self.most - used)
 
     def reserve(self) -> bool:
         """Take one query out of the budget; say whether there was one."""
+        if self.store is not None:
+            return self.store.take(self.most)
         with self._lock:
             if self.most is not None and self.queries + self._open >= self.most:
                 return False
@@ -67,8 +77,10 @@ class Meter:
     def settle(self, answered: bool) -> None:
         """Count a reserved query, or give it back."""
         with self._lock:
-            self._open -= 1
+            self._open -= self.store is None
             self.queries += answered
+        if self.store is not None and not answered:
+            self.store.give_back()
 
     def remember(self, cached: int = 0, retries: int = 0) -> None:
         """Count answers that were known, and retries."""
@@ -94,6 +106,7 @@ class Asker:
 
     def __post_init__(self) -> None:
         self._lock, self._next, self._met = threading.Lock(), -math.inf, False
+        self._read = False
 
     def __repr__(self) -> str:
         return f"Asker({self.shown})"
@@ -102,17 +115,21 @@ class Asker:
         """Make the error that the victim dies of, without secrets."""
         return VictimError(self.secrets.hide(f"the victim {self.name} {says}"))
 
-    def ask(self, request: Mapping[str, Any]) -> Any:
-        """Give the JSON that the server answers to one request.
+    def ask(self, request: Mapping[str, Any], read: Callable[[Any], T]) -> T:
+        """Give what `read` makes of the JSON that the server answers to one request.
+
+        A server that was understood before, and answers what is `Unfit`, is asked once more.
 
         Raises:
             VictimError: the budget is spent; or the server answers no, nonsense, or nothing, however often it is asked.
         """
         if not self.meter.reserve():
+            where = "" if self.meter.store is None else f", counted over all its runs in {self.meter.store.file}"
             raise self.fail(
-                f"is not asked any more: the budget of {self.meter.most} queries is spent (most_queries on its card)"
+                f"is not asked any more: the budget of {self.meter.most} queries is spent "
+                f"(most_queries on its card{where})"
             )
-        answered = False
+        answered = strange = False
         try:
             for attempt in range(self.retries + 1):
                 self._pace()
@@ -122,14 +139,20 @@ class Asker:
                     self._met = True
                     answered = answered or 200 <= reply.status < 300
                     if 200 <= reply.status < 300:
-                        return self._json(reply)
+                        said = read(self._json(reply))
+                        self._read = True
+                        return said
                     fault, wait = self._refusal(reply), _asked_wait(reply)
+                except Unfit as reason:
+                    if strange or not self._read:
+                        raise self.fail(str(reason)) from None
+                    strange, fault = True, str(reason)
                 except Broken as reason:
                     fault = f"could not be asked at {self.shown}: {reason}"
                     if not reason.again:
                         raise self.fail(fault) from None
                     if reason.absent and not self._met:
-                        raise self.fail(f"{fault}; is the server running, and the url right?") from None
+                        raise self.fail(f"{fault}; {reason.hint}") from None
                 if attempt < self.retries:
                     self._wait(attempt, wait, fault)
             tries = f" ({self.retries + 1} attempts)" if self.retries else ""
@@ -184,9 +207,9 @@ class Asker:
         """Wait before another attempt, as long as the server asks."""
         if asked is not None and asked > LONGEST_ASKED_SECONDS:
             raise self.fail(f"{fault}; it asks to come again in {asked:.0f} s, and no wait is over 300 s")
-        own = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**attempt)
+        own = min(LONGEST_WAIT_SECONDS, (FIRST_WAIT_SECONDS if asked is None else FIRST_ASKED_SECONDS) * 2**attempt)
         self.meter.remember(retries=1)
-        self.sleep(own if asked is None else asked)
+        self.sleep(max(own, asked or 0.0))
 
     def _pace(self) -> None:
         """Wait until the rate allows a request."""

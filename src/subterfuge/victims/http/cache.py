@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
+import math
 import threading
-import weakref
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from subterfuge.errors import VictimError
-
-TABLE = "CREATE TABLE IF NOT EXISTS answers (victim TEXT, sound TEXT, answer TEXT, PRIMARY KEY (victim, sound))"
+from subterfuge.victims.http.store import Store
 
 
 class Said(NamedTuple):
@@ -23,62 +19,83 @@ class Said(NamedTuple):
     """Of the label that it answers."""
 
 
+class Shape(NamedTuple):
+    """What is said of every sound."""
+
+    labels: int
+    numbers: bool
+    place: bool
+
+
 class Cache:
-    """Answers in memory, and in an SQLite file where there is one, which several processes may share.
+    """Answers in memory, and in a file where there is one.
 
     Args:
-        victim: the victim's fingerprint; answers of other victims in the same file are other answers.
-        file: where they last; it is made if it is not there.
-        name: what errors call the victim.
-
-    Raises:
-        VictimError: the file cannot be made, or is something else.
+        shape: what an answer is; a row of the file that is none, for it is damaged, is as if it were not there.
+        store: the file.
+        victim: under which the file keeps this victim's answers; those of others in it are other answers.
     """
 
-    def __init__(self, victim: str, file: Path | None, name: str) -> None:
-        self._victim, self._file, self._name = victim, file, name
+    def __init__(self, shape: Shape, store: Store | None = None, victim: str = "") -> None:
+        self._shape, self._store, self._victim = shape, store, victim
         self._known: dict[str, Said] = {}
         self._lock = threading.Lock()
-        self._base: sqlite3.Connection | None = None
-        if file is not None:
-            self._base = self._opened(file)
 
     def get(self, sound: str) -> Said | None:
         """Give what was said of a sound, or None."""
         with self._lock:
-            if sound not in self._known and self._base is not None:
-                held = self._do("SELECT answer FROM answers WHERE victim = ? AND sound = ?", sound)
-                if held:
-                    self._known[sound] = _read(held[0][0])
+            if sound not in self._known and self._store is not None:
+                said = _read(self._store.answer(self._victim, sound), self._shape)
+                if said is not None:
+                    self._known[sound] = said
             return self._known.get(sound)
 
     def put(self, sound: str, said: Said) -> None:
         """Keep what was said of a sound."""
         with self._lock:
             self._known[sound] = said
-            if self._base is not None:
-                self._do("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", sound, json.dumps(said))
-
-    def _opened(self, file: Path) -> sqlite3.Connection:
-        try:
-            base = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
-            weakref.finalize(self, base.close)
-            base.execute(TABLE)
-        except sqlite3.Error as reason:
-            raise self._fail(reason) from None
-        return base
-
-    def _do(self, command: str, *values: str) -> list[tuple[str]]:
-        assert self._base is not None
-        try:
-            return self._base.execute(command, (self._victim, *values)).fetchall()
-        except sqlite3.Error as reason:
-            raise self._fail(reason) from None
-
-    def _fail(self, reason: Exception) -> VictimError:
-        return VictimError(f"the cache of the victim {self._name}, {self._file}, cannot be used: {reason}")
+            if self._store is not None:
+                self._store.keep(self._victim, sound, json.dumps(said))
 
 
-def _read(text: str) -> Said:
-    numbers, place = json.loads(text)
-    return Said(None if numbers is None else tuple(numbers), place)
+class Last:
+    """The answers of the last question, so that label, scores and probabilities of the same sounds are one question.
+
+    Whoever asks for the same one again asks anew.
+    """
+
+    def __init__(self) -> None:
+        self._sounds: list[str] | None = None
+        self._said: list[Said] = []
+        self._views: set[str] = set()
+        self._lock = threading.Lock()
+
+    def get(self, sounds: list[str], view: str) -> list[Said] | None:
+        """Give the answers if they are of these sounds and were not yet viewed so, or None."""
+        with self._lock:
+            if sounds != self._sounds or view in self._views:
+                return None
+            self._views.add(view)
+            return self._said
+
+    def put(self, sounds: list[str], view: str, said: list[Said]) -> None:
+        """Keep the answers, seen in one view."""
+        with self._lock:
+            self._sounds, self._said, self._views = sounds, said, {view}
+
+
+def _read(row: Any, shape: Shape) -> Said | None:
+    """Read a row, or give None where it is damaged or not there."""
+    try:
+        numbers, place = json.loads(row)
+        if shape.numbers:
+            whole = isinstance(numbers, list) and len(numbers) == shape.labels
+            numbers = tuple(float(each) for each in numbers if type(each) in (int, float)) if whole else None
+            if numbers is None or len(numbers) != shape.labels or not all(map(math.isfinite, numbers)):
+                return None
+        elif numbers is not None:
+            return None
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return None
+    fits = type(place) is int and 0 <= place < shape.labels if shape.place else place is None
+    return Said(numbers, place) if fits else None

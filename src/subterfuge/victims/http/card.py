@@ -8,23 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from subterfuge.errors import nearest
 from subterfuge.victim import Gives
 from subterfuge.victims._answers import KINDS
 from subterfuge.victims._json_answers import steps_of
 from subterfuge.victims._wav_file import SUBTYPES
-from subterfuge.victims.card import Card, fingerprint_of
-from subterfuge.victims.http.secrets import (
-    LOOKS_SECRET,
-    Secrets,
-    fields_of,
-    filled,
-    headers_of,
-    secrets_of_url,
-    shown_url,
-)
+from subterfuge.victims.card import Card
+from subterfuge.victims.http.identity import fingerprint_with, request_of
+from subterfuge.victims.http.secrets import Secrets, fields_of, filled, headers_of, secrets_of_url, shown_url
 from subterfuge.victims.http.send import SENDS, Form
 
 GIVES = {"scores": Gives.SCORES, "labels": Gives.LABELS}
@@ -51,6 +44,8 @@ class Settings:
     form: Form = field(repr=False)
     secrets: Secrets = field(repr=False)
     fingerprint: str
+    request: str = field(repr=False)
+    """The whole request but for the sound, with its secrets."""
     subtype: str
     gives: str
     answer: str
@@ -97,27 +92,20 @@ def settings_of(card: Card) -> Settings:
     if send != "raw" and (not place or place in fields):
         raise card.fail(f'field = "{place}"; a name that is not empty, and not one of fields, was expected')
     url = _url(card, secrets)
-    seen = _public_url(url, secrets), _public(card.get("headers", {})), _public(card.get("fields", {}))
     answer = _path(card, "answer", "probabilities" if gives == "scores" else "label")
     label = _path(card, "label", "") if "label" in card.values else None
     steps = [None if path is None else steps_of(path) for path in (answer, label)]
     cache = str(card.get("cache", "memory"))
     if not cache:
         raise card.fail('cache = ""; "memory", "off" or a file was expected')
-    print_of = fingerprint_of(
-        "http",
-        *(card.labels or ()),
-        str(card.sample_rate),
-        json.dumps(seen),
-        *(send, place, subtype, gives, output, json.dumps(steps)),
-    )
     return Settings(
         url=url,
         shown=shown_url(card.values["url"]),
         headers=headers,
         form=Form(send, place, fields),
         secrets=Secrets(frozenset(secrets)),
-        fingerprint=print_of,
+        fingerprint=fingerprint_with(card, send, place, subtype, gives, output, json.dumps(steps)),
+        request=request_of(url, headers, fields),
         subtype=subtype,
         gives=gives,
         answer=answer,
@@ -171,20 +159,3 @@ def _url(card: Card, secrets: set[str]) -> str:
         raise card.fail("url holds a user, and headers an Authorization; give one of the two")
     secrets |= secrets_of_url(url)
     return url
-
-
-def _public_url(url: str, secrets: set[str]) -> list[Any]:
-    """Give what of an address tells whom is asked: neither user and password, nor what in its query is secret."""
-    parts = urlsplit(url)
-    query = [
-        (name, None if LOOKS_SECRET.search(name) or any(secret in value for secret in secrets) else value)
-        for name, value in parse_qsl(parts.query)
-    ]
-    return [parts.scheme, parts.netloc.rpartition("@")[2].lower(), parts.path, query]
-
-
-def _public(table: Any) -> Any:
-    """Give what of headers or fields may be in a fingerprint: as the card has it, without what looks secret."""
-    if isinstance(table, dict):
-        return {name: None if LOOKS_SECRET.search(name) else _public(table[name]) for name in sorted(table)}
-    return [_public(each) for each in table] if isinstance(table, list) else table

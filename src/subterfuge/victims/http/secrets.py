@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
@@ -17,8 +18,16 @@ from subterfuge.victims.card import Card
 HIDDEN = "[hidden]"
 HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 """Headers, in small letters, whose values are no secret where they stand on the card itself."""
-LOOKS_SECRET = re.compile(r"auth|key|token|secret|pass|pwd|cookie|cred|sig|session", re.IGNORECASE)
-"""Names whose values are taken for secrets."""
+SECRET_WORD = re.compile(
+    r"(?:api|access|account|auth|bearer|client|private|refresh|secret|session|user)*"
+    r"(?:auth|authorization|authentication|bearer|key|token|secrets?|pass|password|passwd|passphrase|pwd|pw|cookies?"
+    r"|cred|creds|credentials?|sig|signature|session|sessionid|jwt)"
+    r"|.*(?:apikey|token|secret|password|passwd)"
+)
+"""Words, in small letters, that make a name one of a secret."""
+WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+"""The words of a name, between dashes and in camel case."""
+TAGS = r"(?:<[^<>]*>)*"
 SHORT = 4
 """A secret of fewer characters stands in too many words to be cut out of them."""
 BEGIN = 8
@@ -36,33 +45,57 @@ class Secrets:
 
     def hide(self, text: str) -> str:
         """Give a text in which every secret, and every beginning of a long one, stands as `HIDDEN`."""
-        for word in sorted(self.words, key=len, reverse=True):
-            for written in _ways(word) if len(word) >= SHORT else ():
-                text = re.sub(re.escape(written), HIDDEN, text, flags=re.IGNORECASE)
-                if len(written) > BEGIN:
-                    text = re.sub(re.escape(written[:BEGIN]) + r"[^\s\"'<>]*", HIDDEN, text, flags=re.IGNORECASE)
+        for pattern in self._patterns:
+            text = pattern.sub(HIDDEN, text)
         return text
 
+    @cached_property
+    def _patterns(self) -> list[re.Pattern[str]]:
+        found = []
+        for word in sorted(self.words, key=len, reverse=True):
+            for written in _ways(word) if len(word) >= SHORT else ():
+                found.append(_tagged(written))
+                if len(written) > BEGIN:
+                    found.append(_tagged(written[:BEGIN]) + r"(?:[^\s\"'<>]+|<[^<>]*>)*")
+        return [re.compile(each, re.IGNORECASE) for each in found]
+
     def hidden(self, data: Any) -> Any:
-        """Give JSON in which every secret in a text, or in a key, is hidden."""
+        """Give JSON in which every secret in a text, in a key, or in the digits of a number is hidden."""
         if isinstance(data, str):
             return self.hide(data)
+        if isinstance(data, int | float) and not isinstance(data, bool):
+            digits = re.sub(r"e.*|\D", "", repr(data))
+            return data if self.hide(f"{data!r} {digits}") == f"{data!r} {digits}" else HIDDEN
         if isinstance(data, list):
             return [self.hidden(each) for each in data]
         return {self.hide(name): self.hidden(each) for name, each in data.items()} if isinstance(data, dict) else data
 
+    def in_short(self, text: str) -> bool:
+        """Say whether a text may hold a secret that is too short to be cut out."""
+        return any(word in text for word in self.words if len(word) < SHORT)
+
     def told(self, said: str | bytes) -> str:
         """Give the first `MOST_SHOWN` characters of what a server said, on one line, without tags and secrets."""
         text = said if isinstance(said, str) else said.decode("utf-8", errors="replace")
-        short = [word for word in self.words if len(word) < SHORT]
-        if any(word in text for word in short):
+        if self.in_short(text):
             return "(what it said is not shown, for it may hold a secret)"
         text = self.hide(text)
         text = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|$)", " ", text)
-        text = html.unescape(re.sub(r"<[^<>]*>", " ", text))
+        glued = html.unescape(re.sub(r"<[^<>]*>", "", text))
+        spaced = html.unescape(re.sub(r"<[^<>]*>", " ", text))
+        text = spaced if self.hide(glued) == glued else self.hide(glued)
         text = " ".join("".join(each if each.isprintable() else " " for each in text).split())
         text = self.hide(text)
         return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + " ..."
+
+
+def looks_secret(name: str) -> bool:
+    """Say whether a name is one of a secret: by whole words, in camel case too.
+
+    >>> [looks_secret(name) for name in ("api_key", "accessToken", "X-APIKEY", "author", "passes", "keyboard")]
+    [True, True, True, False, False, False]
+    """
+    return any(SECRET_WORD.fullmatch(word.lower()) for word in WORDS.findall(name))
 
 
 def filled(card: Card, where: str, text: str, secrets: set[str]) -> str:
@@ -131,7 +164,7 @@ def fields_of(card: Card, secrets: set[str]) -> dict[str, Any]:
     for name, given in card.get("fields", {}).items():
         if send == "multipart" and not isinstance(given, (str, int, float)):
             raise card.fail(f"fields.{name} is a {type(given).__name__}; a form holds texts, numbers, true and false")
-        fields[name] = _filled_deep(card, f"fields.{name}", given, secrets, bool(LOOKS_SECRET.search(name)))
+        fields[name] = _filled_deep(card, f"fields.{name}", given, secrets, looks_secret(name))
     try:
         json.dumps(fields, allow_nan=False)
     except (TypeError, ValueError):
@@ -150,7 +183,7 @@ def secrets_of_url(url: str) -> set[str]:
     if "@" in parts.netloc:
         who = unquote(parts.netloc.rpartition("@")[0])
         found |= {who, who.partition(":")[2] or who}
-    found |= {value for name, value in parse_qsl(parts.query) if LOOKS_SECRET.search(name)}
+    found |= {value for name, value in parse_qsl(parts.query) if looks_secret(name)}
     return found
 
 
@@ -173,7 +206,7 @@ def _filled_deep(card: Card, where: str, given: Any, secrets: set[str], secret: 
         return [_filled_deep(card, where, each, secrets, secret) for each in given]
     if isinstance(given, dict):
         return {
-            name: _filled_deep(card, f"{where}.{name}", each, secrets, secret or bool(LOOKS_SECRET.search(name)))
+            name: _filled_deep(card, f"{where}.{name}", each, secrets, secret or looks_secret(name))
             for name, each in given.items()
         }
     return given
@@ -196,6 +229,11 @@ def _parts(value: str) -> Iterable[str]:
             return
         yield who
         yield who.partition(":")[2] or who
+
+
+def _tagged(word: str) -> str:
+    """Give a pattern of a word in which tags and numbered entities may stand: ``sk&#45;<b>Super</b>Secret``."""
+    return TAGS.join(f"(?:{re.escape(each)}|&#0*{ord(each)};|&#x0*{ord(each):x};)" for each in word)
 
 
 def _ways(word: str) -> list[str]:

@@ -16,13 +16,15 @@ from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from subterfuge.errors import MissingExtra
+from subterfuge.errors import MissingExtra, VictimError
 
 MOST_BYTES = 4 * 2**20
 """Largest answer, unpacked."""
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection, where the whole may take longer."""
 CHUNK = 2**16
+IS_IT_THERE = "is the server running, and the url right?"
+IS_PROXY = "is that running, and right? NO_PROXY lists hosts that are asked without it"
 T = TypeVar("T")
 
 
@@ -33,11 +35,12 @@ class Broken(Exception):
         says: why.
         again: whether another try may help.
         absent: whether nobody is there; another try helps then only where somebody was.
+        hint: what to look at if nobody is there.
     """
 
-    def __init__(self, says: str, *, again: bool = True, absent: bool = False) -> None:
+    def __init__(self, says: str, *, again: bool = True, absent: bool = False, hint: str = IS_IT_THERE) -> None:
         super().__init__(says)
-        self.again, self.absent = again, absent
+        self.again, self.absent, self.hint = again, absent, hint
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Wire:
 
     Raises:
         MissingExtra: requests is not installed.
+        VictimError: the environment names a bundle of certificates that is not there.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str], seconds: float, connections: int) -> None:
@@ -75,7 +79,9 @@ class Wire:
         self._session.trust_env = False
         self._session.get_redirect_target = lambda response: None  # else it reads a redirect's body, without an end
         self._session.proxies = {} if is_here(url) else dict(requests.utils.get_environ_proxies(url))
-        self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        proxy = _proxy_of(url, self._session.proxies)
+        self._way = "" if proxy is None else f", by way of {proxy}"
+        self._session.verify = _bundle() if url.lower().startswith("https:") else True
         adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
@@ -94,7 +100,7 @@ class Wire:
             return _within(self._seconds, lambda: self._exchange(request, late))
         except TimeoutError:
             late.set()
-            raise Broken(f"no whole answer within {self._seconds:g} s") from None
+            raise Broken(f"no whole answer within {self._seconds:g} s{self._way}") from None
 
     def _exchange(self, request: Mapping[str, Any], late: threading.Event) -> Reply:
         import requests
@@ -108,18 +114,43 @@ class Wire:
         except requests.exceptions.SSLError as reason:
             raise Broken(f"its TLS certificate or connection was refused ({_cause(reason)})", again=False) from None
         except requests.exceptions.Timeout:
-            raise Broken(f"no answer within {self._seconds:g} s") from None
+            raise Broken(f"no answer within {self._seconds:g} s{self._way}") from None
         except ValueError as reason:  # what requests makes of an address or a header that cannot be
-            raise Broken(f"the request cannot be made ({type(reason).__name__})", again=False) from None
+            raise Broken(f"the request cannot be made ({type(reason).__name__}){self._way}", again=False) from None
         except OSError as reason:  # requests' own errors are such
             nobody = any(isinstance(each, ConnectionRefusedError | socket.gaierror) for each in _causes(reason))
-            raise Broken(_cause(reason), absent=nobody) from None
+            raise Broken(
+                _cause(reason) + self._way, absent=nobody, hint=IS_PROXY if self._way else IS_IT_THERE
+            ) from None
         except _broken_bodies() as reason:
             raise Broken(f"its answer broke off ({type(reason).__name__})") from None
         finally:
             if response is not None:
                 response.close()
         return Reply(response.status_code, dict(response.headers.lower_items()), _unpacked(response.headers, body))
+
+
+def _bundle() -> str | bool:
+    """Give the certificates that the environment names, or True for the usual ones."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if there := os.environ.get(name):
+            if not os.path.exists(there):
+                raise VictimError(
+                    f"the environment variable {name} names {there}, a file of certificates, which is not there; mend "
+                    "or unset it"
+                )
+            return there
+    return True
+
+
+def _proxy_of(url: str, proxies: Mapping[str, str]) -> str | None:
+    """Say which variable names the proxy on the way to an address, or None where there is none."""
+    for scheme in (urlsplit(url).scheme, "all"):
+        if scheme in proxies:
+            names = [f"{scheme}_proxy", f"{scheme}_proxy".upper()]
+            named = next((name for name in names if os.environ.get(name)), None)
+            return "this system's proxy" if named is None else f"the proxy of the environment variable {named}"
+    return None
 
 
 def is_here(url: str) -> bool:
