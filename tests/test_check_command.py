@@ -211,9 +211,9 @@ def test_a_clip_that_is_none_and_a_card_that_is_none_are_refused(cards: Path, tm
 
 def test_of_a_substitute_that_hands_over_the_most_that_it_may_ask_is_told(cards: Path) -> None:
     way = next(one for one in reach(load_victim(cards / "scores.toml")).attacks if one.attack == "substitute")
-    own, guided = knobs_of(ATTACKS["substitute"]), knobs_of(ATTACKS["guided"])
+    own = knobs_of(ATTACKS["substitute"])
     assert own["resign"] > 0
-    assert (way.count, way.most) == (max(own["queries"], own["resign"] + guided["queries"]), True)
+    assert (way.count, way.most) == (max(own["queries"], own["resign"] + own["guided"]), True)
     found = reach(load_victim(cards / "scores.toml"))
     assert f"substitute (up to {way.count:,} queries" in of(found, "attacks")
     assert [one.attack for one in found.attacks if one.most] == ["substitute"]

@@ -212,7 +212,7 @@ def _count(name: str) -> tuple[int, bool]:
         return int(knobs["draws"]) * len(levels_db(knobs["quietest_db"], knobs["loudest_db"], knobs["step_db"])), False
     own = int(knobs.get("queries", TYPICAL.get(name, 0)))
     if knobs.get("resign", 0) > 0:
-        return max(own, int(knobs["resign"]) + _count("guided")[0]), True
+        return max(own, int(knobs["resign"]) + int(knobs["guided"])), True
     return own, False
 
 
