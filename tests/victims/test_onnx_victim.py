@@ -162,6 +162,56 @@ def test_one_number_for_two_labels_is_that_of_the_second(tail: str | None, outpu
             torch.testing.assert_close(each.probabilities(waves())[:, 1:], number.sigmoid(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("output", "plain"), [("tag probabilities", "probabilities"), ("tag logits", "logits")])
+def test_one_number_is_no_two_tags(output: str, plain: str, card) -> None:
+    model = waveform_net(tail="Sigmoid" if plain == "probabilities" else None, classes=1)
+    with pytest.raises(
+        CardError, match=rf'"{output}", but the model gives one number.* use output = "{plain}" with two'
+    ):
+        load_victim(card(model, output=output, labels=["no", "yes"]))
+
+
+@pytest.mark.parametrize(
+    ("tail", "output", "classes", "likely"),
+    [
+        ("Softmax", "logits", 3, "probabilities"),
+        ("Softmax", "decision values", 3, "probabilities"),
+        ("Sigmoid", "logits", 3, "tag probabilities"),
+        ("Sigmoid", "tag logits", 3, "tag probabilities"),
+        ("Sigmoid", "logits", 1, "probabilities"),
+    ],
+)
+def test_numbers_whose_last_step_makes_probabilities_are_doubted(
+    tail: str, output: str, classes: int, likely: str, card
+) -> None:
+    labels = ["low", "mid", "high"] if classes == 3 else ["no", "yes"]
+    (said,) = load_victim(card(waveform_net(tail=tail, classes=classes), output=output, labels=labels)).warnings
+    assert said == (
+        f"its numbers are taken for {output}, but the last step of the model is {tail}, which makes probabilities; is "
+        f'it output = "{likely}"?'
+    )
+
+
+def test_numbers_as_the_graph_makes_them_are_not_doubted(card) -> None:
+    for tail, output in ((None, "logits"), ("LogSoftmax", "logits"), ("Softmax", "probabilities")):
+        assert load_victim(card(waveform_net(tail=tail), output=output)).warnings == ()
+
+
+def test_probabilities_that_a_division_makes_are_doubted_by_their_sums(card) -> None:
+    model = waveform_net(tail="Softmax")
+    model.graph.output[0].name = "shares"
+    model.graph.node.append(helper.make_node("Neg", ["scores"], ["turned"]))
+    model.graph.node.append(helper.make_node("Neg", ["turned"], ["shares"]))
+    (said,) = load_victim(card(model)).warnings
+    assert 'lie between 0 and 1 and add up to 1: these look like probabilities; is it output = "probabilities"?' in said
+
+
+def test_a_sound_shorter_than_any_that_it_took_is_told_with_the_way_out(card) -> None:
+    victim = load_victim(card(waveform_net()))
+    with pytest.raises(VictimError, match=r'died on 1 wave of 8 samples, and .* 1 s \(8000 samples\) .* "windowed"'):
+        victim.decide(waves(1, 8))
+
+
 def test_a_sure_models_twin_keeps_its_slope(card) -> None:
     """At 30 a sigmoid is 1 in float32 and flat: the slope is taken before it."""
     names = {"wave": ["n", "t"]}
@@ -427,7 +477,7 @@ def test_a_fixed_length_is_told_in_samples_and_seconds(card, tmp_path: Path) -> 
         ),
         (["n", "t"], {"labels": ["a", "b"]}, r"numbers of shape \(1, 3\); \(1, 2\) was expected"),
         (["n", "t"], {"labels": None}, "lacks the key 'labels'"),
-        (["n", "t"], {"probe_seconds": 0.001}, "asked 0.001 s of noise, the victim .* died on a sound of shape"),
+        (["n", "t"], {"probe_seconds": 0.001}, "asked 0.001 s of noise, the victim .* died on 1 wave of 8 samples"),
         (["n", "t"], {"probe_seconds": 99.0}, "probe_seconds = 99"),
         (["n", "t"], {"model": "other.onnx"}, 'model = "other.onnx", but there is no file'),
     ],
@@ -627,7 +677,7 @@ def test_a_step_that_dies_in_torch_alone_is_named(card, monkeypatch: pytest.Monk
     without(card, model, "the operator Tanh of node 'bend' died: out of breath")
     victim = loaded(card(model, probe_seconds=0.5))
     assert victim.twin is not None
-    with pytest.raises(VictimError, match="on 1 waves of 9000 samples: the operator Tanh of node 'bend' died"):
+    with pytest.raises(VictimError, match="on 1 wave of 9000 samples: the operator Tanh of node 'bend' died"):
         victim.twin.scores(waves(1, 9000))
 
 

@@ -138,6 +138,12 @@ def test_output_says_what_the_numbers_are(function: str, output: str, card) -> N
     assert victim.kind == (Kind.DECISION if output == "logits" else Kind.LOG_PROBABILITY)
 
 
+def test_probabilities_that_the_card_does_not_call_so_are_doubted(card) -> None:
+    (said,) = load_victim(card(function="classify.py:softmax")).warnings
+    assert said.endswith('is it output = "probabilities"?')
+    assert load_victim(card(function="classify.py:softmax", output="probabilities")).warnings == ()
+
+
 def test_a_function_of_two_arguments_gets_the_rate(card) -> None:
     assert load_victim(card(function="classify.py:with_rate")).scores(waves())[0].tolist() == [8000, 4000, 0]
     assert load_victim(card(function="classify.py:with_knob")).scores(waves())[0].tolist() == [5, 0, 0]

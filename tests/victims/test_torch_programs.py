@@ -462,6 +462,24 @@ def test_torchscript_that_reaches_files_is_refused_before_it_is_loaded(line: str
         load_victim(card(with_code(small_pt, line.replace("PLACE", str(marker)))))
 
 
+def test_what_torch_advises_about_old_operators_of_a_program_is_not_printed(card) -> None:
+    class Old(nn.Module):
+        def forward(self, wave: Tensor) -> Tensor:
+            window = torch.hann_window(256)
+            return torch.stft(wave, 256, 64, window=window, return_complex=False).square().sum(-1).mean(2)[:, :3]
+
+    content = scripted(Old(), waves(1))
+    always = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)  # else once in the life of the process
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            load_victim(card(content)).scores(waves())
+    finally:
+        torch.set_warn_always(always)
+    assert told == []
+
+
 def test_torchscript_that_needs_an_unknown_operator_is_told(small_pt: bytes, card) -> None:
     with pytest.raises(CardError, match=r"cannot be loaded by torch .*no_such_operator"):
         load_victim(card(with_code(small_pt, "x = torch.no_such_operator(wave)")))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from subterfuge.errors import CardError, InputError, VictimError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import TorchVictim, load_victim
+from subterfuge.victims._answers import doubt_of
 
 CODE = """
 import torch
@@ -41,6 +42,9 @@ def softmaxed():
 
 def log_softmaxed():
     return Net(3, 8, torch.nn.LogSoftmax(-1))
+
+def sigmoid():
+    return Net(3, 8, torch.nn.Sigmoid())
 
 def flat():
     return Net(3, 8, torch.nn.Flatten(0))
@@ -127,6 +131,38 @@ def test_output_says_what_the_numbers_are(factory: str, output: str, kind: Kind,
         torch.testing.assert_close(chances, expected)
     scores = out.log() if output == "probabilities" else out
     torch.testing.assert_close(victim.scores(waves()), scores)
+
+
+@pytest.mark.parametrize(
+    ("factory", "output", "likely"),
+    [
+        ("softmaxed", "logits", "probabilities"),
+        ("softmaxed", "decision values", "probabilities"),
+        ("sigmoid", "logits", "tag probabilities"),
+        ("sigmoid", "tag logits", "tag probabilities"),
+    ],
+)
+def test_numbers_that_look_like_probabilities_are_doubted(factory: str, output: str, likely: str, card) -> None:
+    (said,) = load_victim(card(module=f"mynet.py:{factory}", output=output)).warnings
+    assert said.startswith(f"its numbers are taken for {output}, but all lie between 0 and 1")
+    assert said.endswith(f'is it output = "{likely}"?')
+
+
+def test_numbers_are_doubted_only_where_those_of_every_sound_look_so() -> None:
+    fair, asked = torch.tensor([[0.2, 0.3, 0.5]]), []
+
+    def ask(wave: Tensor) -> Tensor:
+        asked.append(float(wave.abs().max()))
+        return fair if len(asked) < 3 else torch.tensor([[0.2, 0.3, 1.5]])
+
+    assert doubt_of(fair, "logits", ask, 8000, 0.1) is None
+    assert len(asked) == 3
+    assert max(asked) <= 1
+    for far in ([[-0.1, 0.6, 0.5]], [[0.1, 0.4, 1.5]]):
+        assert doubt_of(torch.tensor(far), "logits", ask, 8000, 0.1) is None
+    for output in ("probabilities", "log-probabilities", "tag probabilities"):
+        assert doubt_of(fair, output, ask, 8000, 0.1) is None
+    assert len(asked) == 3
 
 
 def test_a_module_may_want_a_channel_axis(card, tmp_path: Path) -> None:
@@ -225,8 +261,11 @@ def test_a_wrong_card_is_refused_with_the_way_out(case: str, card) -> None:
 def test_a_module_of_one_length_is_probed_with_it(card) -> None:
     victim = load_victim(card(module="mynet.py:OneLength", probe_seconds=0.25))
     assert victim.scores(waves(2, 2000)).shape == (2, 3)
-    with pytest.raises(VictimError, match=r"the victim card died on 2 waves of 1999 samples: RuntimeError"):
-        victim.decide(waves(2, 1999))
+    with pytest.raises(VictimError, match=r"the victim card died on 2 waves of 2001 samples: RuntimeError"):
+        victim.decide(waves(2, 2001))
+    short = r'died on 1 wave of 1999 samples, and it was tried with 0.25 s \(2000 samples\) only; .* kind "windowed"'
+    with pytest.raises(VictimError, match=short):
+        victim.decide(waves(1, 1999))
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,9 @@ def test_what_lies_beyond_the_end_is_not_heard_and_the_warning_says_so(
     victims: dict[str, Victim], kind: str, heard: int
 ) -> None:
     victim, whole = victims[kind], waves(20000)
-    assert f"it hears the first {heard / RATE:.2f} s of a clip; what lies beyond is not heard" in victim.warnings
+    assert [note.split(" (")[0] for note in victim.warnings] == [
+        f"it hears the first {heard / RATE:.2f} s of a clip; what lies beyond is not heard"
+    ]
     assert victim.twin is not None
     torch.testing.assert_close(victim.scores(whole), victim.scores(whole[:, :heard]), **ROUNDING)
     point = whole.clone().requires_grad_()
@@ -163,6 +165,47 @@ def test_what_lies_beyond_the_end_is_not_heard_and_the_warning_says_so(
 
 def test_models_of_any_length_have_no_such_warning(victims: dict[str, Victim]) -> None:
     assert [victims[kind].warnings for kind in ("wav2vec2", "hubert", "wavlm", "bert")] == [(), (), (), ()]
+
+
+@pytest.mark.parametrize(("window_seconds", "lost"), [(0.3, False), (0.495, False), (0.6, True)])
+def test_in_windows_only_what_lies_beyond_in_each_is_told(
+    folders: dict[str, Path], tmp_path: Path, window_seconds: float, lost: bool
+) -> None:
+    (tmp_path / "windowed.toml").write_text(
+        f'schema = 1\nkind = "windowed"\nsample_rate = {RATE}\nvictim = "{folders["ast"] / "card.toml"}"\n'
+        f"window_seconds = {window_seconds}\n"
+    )
+    told = load_victim(tmp_path / "windowed.toml").warnings
+    assert [note.split(";")[0] for note in told] == (
+        [f"of each window of {window_seconds} s, what it wraps hears the first 0.495 s"] if lost else []
+    )
+
+
+def test_an_output_of_the_card_that_the_model_contradicts_is_told(copied: Callable[[str], Path]) -> None:
+    folder = copied("hubert")
+    change(folder / "model" / "config.json", problem_type="multi_label_classification")
+    assert load_victim(write_card(folder, output="tag logits")).warnings == ()
+    assert load_victim(write_card(folder, output="logits")).warnings == (
+        'output = "logits" is the card\'s; the model says problem_type = multi_label_classification, which is "tag '
+        'logits"',
+    )
+
+
+def test_one_output_stands_for_the_second_of_two_labels(copied: Callable[[str], Path]) -> None:
+    folder = copied("hubert")
+    path = folder / "model" / "model.safetensors"
+    held = load_file(path)
+    whole = load_victim(folder / "card.toml").scores(waves())
+    last = {key: value[1:2].clone() for key, value in held.items() if key.startswith("classifier.")}
+    save_file(held | last, path, {"format": "pt"})
+    change(folder / "model" / "config.json", id2label={"0": "drum"}, label2id={"drum": 0})
+    assert "has one output (drum); write two labels on the card" in refusal(folder)
+    assert "write two labels" in refusal(folder, labels=["a", "b", "c"])
+    victim = load_victim(write_card(folder, labels=["none", "drum"]))
+    for each in (victim, victim.twin):
+        assert each is not None
+        torch.testing.assert_close(each.probabilities(waves())[:, 1], whole[:, 1].sigmoid(), **ROUNDING)
+    assert 'use output = "logits" with two labels' in refusal(folder, labels=["none", "drum"], output="tag logits")
 
 
 def test_a_model_of_several_labels_gives_tag_logits(copied: Callable[[str], Path]) -> None:
@@ -247,7 +290,7 @@ def test_loading_leaves_the_librarys_words_as_they_were_and_prints_nothing(
 
 
 def test_a_clip_that_is_too_short_for_the_model_is_the_victims_error(victims: dict[str, Victim]) -> None:
-    with pytest.raises(VictimError, match="died on 3 waves of 10 samples"):
+    with pytest.raises(VictimError, match=r'died on 3 waves of 10 samples, .* kind "windowed" around it fills short'):
         victims["wav2vec2"].decide(waves(10))
 
 
@@ -274,7 +317,7 @@ def refusal(folder: Path, **keys: Any) -> str:
         ({"revision": "main"}, ['revision = "main"', "is a folder"]),
         ({"output": "probabilities"}, ['output = "probabilities"', "tag logits"]),
         ({"probe_seconds": 0}, ["probe_seconds = 0", "up to 60 s"]),
-        ({"probe_seconds": 0.001}, ["asked 0.001 s of noise", "died on 1 waves of 16 samples"]),
+        ({"probe_seconds": 0.001}, ["asked 0.001 s of noise", "died on 1 wave of 16 samples:"]),
         ({"labels": ["a", "b"]}, ["labels has 2 entries", "3 outputs", "bell, drum, flute"]),
         ({"labels": ["drum", "bell", "flute"]}, ["in another order", "bell, drum, flute"]),
     ],
@@ -302,6 +345,52 @@ def test_a_folder_of_pickled_weights_is_refused_unread(copied: Callable[[str], P
     told = refusal(folder)
     assert "holds pytorch_model.bin and no model.safetensors" in told
     assert "save_pretrained" in told
+
+
+def test_labels_whose_places_are_not_the_outputs_are_refused(copied: Callable[[str], Path]) -> None:
+    folder = copied("wav2vec2")
+    change(folder / "model" / "config.json", id2label={"0": "bell", "5": "drum", "2": "flute"})
+    assert "the keys of id2label in config.json are 0, 2, 5, where 0 to 2 were expected" in refusal(folder)
+    victim = load_victim(write_card(folder, labels=["bell", "drum", "flute"]))
+    assert victim.labels == ("bell", "drum", "flute")
+    assert "the keys of the model's own (id2label) are 0, 2, 5" in victim.warnings[0]
+
+
+def test_a_configuration_of_another_model_is_told_with_the_shapes_that_differ(copied: Callable[[str], Path]) -> None:
+    folder = copied("wav2vec2")
+    change(folder / "model" / "config.json", id2label={str(place): str(place) for place in range(4)})
+    told = refusal(folder)
+    assert "its config.json and its weights are of different models" in told
+    assert "classifier.weight is (3, 8) in the weights and (4, 8) by config.json" in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "says"),
+    [
+        ("wav2vec2", {"sampling_rate": "16000"}, 'says sampling_rate = "16000"; a number from 1 to 1000000 was'),
+        ("ast", {"max_length": 2 * 10**9}, "says max_length = 2000000000; a number from 1 to 2000000 was expected"),
+        ("ast", {"max_length": 10**6, "num_mel_bins": 1000}, "asks by max_length * num_mel_bins for 1e+09 numbers"),
+        ("ast", {"max_length": 96}, "max_length is 96 in preprocessor_config.json and 48 in config.json"),
+        ("ast", {"std": 0}, "says std = 0, by which every sound would be divided"),
+        ("ast", {"mean": float("nan")}, "says mean = nan; a finite number was expected"),
+        ("whisper", {"chunk_length": 10**9}, "says chunk_length = 1000000000; a number from 1 to 3600"),
+        ("whisper", {"chunk_length": 3600, "hop_length": 1}, "asks by chunk_length, hop_length and n_fft for"),
+        ("whisper", {"feature_size": 10**7}, "says feature_size = 10000000"),
+        ("bert", {"stride": 10**9}, "says stride = 1000000000; a number from 1 to 1024 was expected"),
+    ],
+)
+def test_an_extractor_of_senseless_numbers_is_refused_before_any_sound_is_heard(
+    copied: Callable[[str], Path], kind: str, keys: dict[str, Any], says: str
+) -> None:
+    folder = copied(kind)
+    change(folder / "model" / "preprocessor_config.json", **keys)
+    assert says in refusal(folder)
+
+
+def test_numbers_nested_in_a_processors_configuration_are_looked_at_too(copied: Callable[[str], Path]) -> None:
+    folder = copied("whisper")
+    change(folder / "model" / "processor_config.json", feature_extractor={"chunk_length": 10**9})
+    assert "its processor_config.json says chunk_length = 1000000000" in refusal(folder)
 
 
 def test_code_that_a_model_brings_is_never_run(copied: Callable[[str], Path]) -> None:

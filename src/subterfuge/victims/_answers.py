@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ KINDS: dict[str, Kind] = {
 
 SUM = 1e-2
 """How far from 1 the sum of what are said to be probabilities may be."""
+SURE_SUM = 1e-3
+"""How far from 1 the sum of what are not said to be probabilities may be, to look like them."""
 
 
 def scores_of(raw: Tensor, output: str) -> Tensor:
@@ -88,6 +90,78 @@ def fault_of(raw: Tensor, output: str) -> str | None:
             f'(the least is {least:.3g}); is it "logits", or "decision values"?'
         )
     return None
+
+
+def doubt_of(raw: Tensor, output: str, ask: Callable[[Tensor], Tensor], sample_rate: int, seconds: float) -> str | None:
+    """Say in a sentence what makes one doubt that numbers are no probabilities, as `output` has it, or give None.
+
+    Only where the answer to noise lies between 0 and 1 as a whole are other sounds asked: softer and louder noise, and
+    a tone.
+
+    Args:
+        raw: what `noise` of that length was answered, (1, K).
+        output: what the card says that the numbers are, one of `KINDS`.
+        ask: gives such numbers for a sound (1, T).
+        sample_rate: Hz.
+        seconds: a length that it takes.
+    """
+    if output not in ("logits", "decision values", "tag logits"):
+        return None
+    hiss = noise(sample_rate, seconds)
+    tone = 0.5 * torch.sin(2 * torch.pi * 0.05 * torch.arange(hiss.shape[-1]))[None]
+    whole = True
+    for sound in (None, 0.01 * hiss, (5 * hiss).clamp(-1, 1), tone):
+        try:
+            numbers = raw if sound is None else ask(sound)
+        except VictimError:
+            continue  # it took the first
+        low, high = float(numbers.min()), float(numbers.max())
+        if low < 0 or high > 1:
+            return None
+        whole = whole and float((numbers.double().sum(-1) - 1).abs().max()) <= SURE_SUM
+    if whole:
+        return (
+            f"its numbers are taken for {output}, but all lie between 0 and 1 and add up to 1: these look like "
+            'probabilities; is it output = "probabilities"?'
+        )
+    return (
+        f"its numbers are taken for {output}, but all lie between 0 and 1: these look like probabilities that need "
+        'not add up to 1; is it output = "tag probabilities"?'
+    )
+
+
+def two_of(raw: Tensor, output: str) -> Tensor:
+    """Give numbers of two classes where a model gives one number, (N, 1), for the second of them."""
+    if raw.shape[-1] != 1:
+        return raw
+    first = {
+        "probabilities": lambda: 1 - raw,
+        "log-probabilities": lambda: torch.log1p(-raw.exp().clamp_max(1 - 1e-7)),
+        "decision values": lambda: -raw,
+    }.get(output, lambda: torch.zeros_like(raw))()
+    return torch.cat([first, raw], -1)
+
+
+def lone_fault_of(raw: Tensor, output: str) -> str | None:
+    """Say in a sentence why one number, (N, 1), cannot stand for two labels, or give None where it can."""
+    if raw.shape[-1] != 1 or KINDS[output] is not Kind.TAGS:
+        return None
+    return (
+        f'output = "{output}", but the model gives one number, and each label would need one of its own; for a model '
+        f'of one tag use output = "{output.removeprefix("tag ")}" with two labels, the second of which is the tag'
+    )
+
+
+def dead_on(name: str, wave: Tensor, sample_rate: int, probe_seconds: float) -> str:
+    """Begin the sentence that tells on which waves (N, T) a victim died; of short ones, with the way out."""
+    rows, samples = len(wave), wave.shape[-1]
+    said = f"the victim {name} died on {rows} wave{'s' * (rows != 1)} of {samples} samples"
+    if samples >= round(probe_seconds * sample_rate):
+        return said
+    return (
+        f"{said}, and it was tried with {probe_seconds:g} s ({round(probe_seconds * sample_rate)} samples) only; a "
+        'card of kind "windowed" around it fills short sounds up'
+    )
 
 
 def noise(sample_rate: int, seconds: float, rows: int = 1) -> Tensor:

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from subterfuge.errors import InputError, VictimError, nearest
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
+from subterfuge.victims._answers import KINDS, checked, doubt_of, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._code import find_function, told
 from subterfuge.victims._device import device_of
 from subterfuge.victims._workers import MOST, Answer, Workers
@@ -238,17 +238,19 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Pyth
     device_of(device)
     victim = _of_card(card)
     seconds, output = victim.probe_seconds, victim.output
-    wave, fault = noise(card.sample_rate, seconds), None
+    wave, fault, doubt = noise(card.sample_rate, seconds), None, None
     try:
         if victim.gives == Gives.LABELS:
             victim.decide(wave)
         else:
-            fault = fault_of(victim._numbers(wave), output)
+            raw = victim._numbers(wave)
+            fault = fault_of(raw, output)
+            doubt = doubt_of(raw, output, victim._numbers, card.sample_rate, seconds)
     except VictimError as reason:
         raise card.fail(f"asked {seconds:g} s of noise, {reason}") from reason
     if fault:
         raise card.fail(fault)
-    return victim
+    return victim if doubt is None else replace(victim, warnings=(*victim.warnings, doubt))
 
 
 def _of_card(card: Card) -> PythonVictim:

@@ -175,8 +175,17 @@ class WindowedVictim:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Those of what it wraps that are not about a length."""
-        return tuple(word for word in self.victim.warnings if 'kind "windowed"' not in word)
+        """Those of what it wraps that are not about a length, and what it does not hear of a window."""
+        words = tuple(word for word in self.victim.warnings if 'kind "windowed"' not in word)
+        heard = _heard_seconds(self.victim)
+        if heard is None or self.window <= round(heard * self.sample_rate):
+            return words
+        most = math.floor(heard * 1000) / 1000
+        return (
+            *words,
+            f"of each window of {self.probe_seconds:g} s, what it wraps hears the first {most:g} s; what lies beyond "
+            f"is heard where another window begins with it, or not at all; window_seconds = {most:g} loses nothing",
+        )
 
     @property
     def probe_seconds(self) -> float:
@@ -296,6 +305,16 @@ class WindowedVictim:
         if self.pool == "mean" and self.kind is Kind.LOG_PROBABILITY:
             return each.logsumexp(1) - math.log(each.shape[1])
         return each.mean(1).log_softmax(-1) if self.kind is Kind.LOG_PROBABILITY else each.mean(1)
+
+
+def _heard_seconds(victim: Victim) -> float | None:
+    """Give how much of a sound a victim hears, whatever lies around it, where that has an end."""
+    if isinstance(victim, WindowedVictim):
+        return None
+    own: float | None = getattr(victim, "heard_seconds", None)
+    inside = [getattr(victim, "victim", None), *getattr(victim, "members", ())]
+    ends = [own, *(_heard_seconds(each) for each in inside if each is not None)]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> WindowedVictim:

@@ -28,13 +28,24 @@ from torch import Tensor
 
 from subterfuge.errors import VictimError, nearest
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
+from subterfuge.victims._answers import (
+    KINDS,
+    checked,
+    dead_on,
+    doubt_of,
+    fault_of,
+    lone_fault_of,
+    noise,
+    probabilities_of,
+    scores_of,
+    two_of,
+)
 from subterfuge.victims._device import device_of
 from subterfuge.victims.card import Card, fingerprint_of
 from subterfuge.victims.onnx.compare import compared
 from subterfuge.victims.onnx.file import check_rate, labels_of, libraries, read_onnx, session_of
-from subterfuge.victims.onnx.interface import Interface, interface_of, two_of
-from subterfuge.victims.onnx.twin import twin_of_file
+from subterfuge.victims.onnx.interface import Interface, interface_of
+from subterfuge.victims.onnx.twin import squash_doubt_of, twin_of_file
 from subterfuge.victims.torch_module.export import Size
 from subterfuge.victims.twins import NoTwin
 
@@ -138,10 +149,10 @@ class OnnxVictim:
         try:
             said = self.session.run([self.interface.output], arrays, quiet)[0]
         except Exception as reason:
-            shape = tuple(inputs[self.interface.input].shape)
-            raise VictimError(
-                f"the victim {self.name} died on a sound of shape {shape}: {' '.join(str(reason).split()):.300}"
-            ) from reason
+            heard = inputs[self.interface.input]
+            wave = heard.reshape(heard.shape[0] if heard.ndim > 1 else 1, -1)
+            died = dead_on(self.name, wave, self.sample_rate, self.probe_seconds)
+            raise VictimError(f"{died}: {' '.join(str(reason).split()):.300}") from reason
         if not hasattr(said, "dtype") or said.dtype.kind != "f":
             what = f"{said.dtype} numbers" if hasattr(said, "dtype") else f"a {type(said).__name__}"
             raise VictimError(
@@ -187,14 +198,19 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Onnx
     print_of = fingerprint_of("onnx", file.sha256, *labels, str(card.sample_rate), output, rest)
     victim = OnnxVictim(card.name, labels, card.sample_rate, print_of, session, interface, output, seconds)
     try:
-        fault = fault_of(two_of(victim.numbers(noise(card.sample_rate, seconds)), output), output)
+        raw = victim.numbers(noise(card.sample_rate, seconds))
     except VictimError as reason:
         raise card.fail(
             f"asked {seconds:g} s of noise, {reason}. A model that takes one length only needs probe_seconds = that "
             "length"
         ) from reason
+    fault = lone_fault_of(raw, output) or fault_of(two_of(raw, output), output)
     if fault:
         raise card.fail(fault)
+    doubt = squash_doubt_of(file, interface.output, output, raw.shape[-1])
+    if doubt is None and raw.shape[-1] > 1:
+        doubt = doubt_of(raw, output, victim.numbers, card.sample_rate, seconds)
+    victim = replace(victim, warnings=() if doubt is None else (doubt,))
     try:
         twin = twin_of_file(file, interface, output, (card.name, labels, card.sample_rate, print_of))
         return replace(victim, twin=compared(twin, victim.numbers, seconds))

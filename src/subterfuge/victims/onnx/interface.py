@@ -83,18 +83,6 @@ def _rows(raw: Tensor, rows: int, classes: int) -> Tensor:
     return raw.reshape(rows, classes) if long == [size for size in (rows, classes) if size != 1] else raw
 
 
-def two_of(raw: Tensor, output: str) -> Tensor:
-    """Give numbers of two classes where a model gives one number, (N, 1), for the second of them."""
-    if raw.shape[-1] != 1:
-        return raw
-    first = {
-        "probabilities": lambda: 1 - raw,
-        "log-probabilities": lambda: torch.log1p(-raw.exp().clamp_max(1 - 1e-7)),
-        "decision values": lambda: -raw,
-    }.get(output, lambda: torch.zeros_like(raw))()
-    return torch.cat([first, raw], -1)
-
-
 def interface_of(card: Card, session: Any) -> Interface:
     """Find the sound among the inputs of an ``onnxruntime.InferenceSession``, and the scores among its outputs.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -11,11 +11,10 @@ from torch.nn import functional
 
 from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims._answers import KINDS, checked, probabilities_of, scores_of
+from subterfuge.victims._answers import KINDS, checked, probabilities_of, scores_of, two_of
 from subterfuge.victims.onnx.file import OnnxFile
 from subterfuge.victims.onnx.graph import Graph, graph_of
-from subterfuge.victims.onnx.interface import Interface, two_of
-from subterfuge.victims.onnx.node import Node
+from subterfuge.victims.onnx.interface import Interface
 from subterfuge.victims.twins import NoTwin
 
 
@@ -101,7 +100,8 @@ class OnnxTwin:
             raw = self.interface.ask(wave, run, (self.name, self.sample_rate, len(self.labels)))
         except NoTwin as reason:
             raise VictimError(
-                f"the victim {self.name} failed on {len(wave)} waves of {wave.shape[-1]} samples: {reason}"
+                f"the victim {self.name} failed on {len(wave)} wave{'s' * (len(wave) != 1)} of {wave.shape[-1]} "
+                f"samples: {reason}"
             ) from reason
         raw = raw.to(wave.device, torch.promote_types(raw.dtype, torch.float32))
         labels = self.labels if raw.shape[-1] != 1 else self.labels[1:]
@@ -136,18 +136,49 @@ def twin_of_file(
     return _unsquashed(twin)
 
 
+def last_of(nodes: Iterable[tuple[str, Sequence[str], Sequence[str]]], name: str) -> int | None:
+    """Give the place of the node that computes an output, steps aside that change its shape only.
+
+    Args:
+        nodes: operator, inputs and outputs of each.
+        name: of the output.
+    """
+    makers = {made: (place, op, inputs) for place, (op, inputs, outputs) in enumerate(nodes) for made in outputs}
+    while name in makers and makers[name][1] in ("Identity", "Squeeze", "Unsqueeze", "Flatten", "Reshape"):
+        name = makers[name][2][0]
+    return makers[name][0] if name in makers else None
+
+
+def squash_doubt_of(file: OnnxFile, output_name: str, output: str, classes: int) -> str | None:
+    """Say in a sentence that the last step of a model makes probabilities, where `output` says otherwise, or give None.
+
+    Args:
+        file: the model.
+        output_name: of the output that counts.
+        output: what its numbers are, one of `subterfuge.victims._answers.KINDS`.
+        classes: how many numbers it gives.
+    """
+    nodes = file.proto.graph.node
+    place = last_of(((node.op_type, node.input, node.output) for node in nodes), output_name)
+    last = None if place is None else nodes[place].op_type
+    if last not in ("Softmax", "Sigmoid") or output not in ("logits", "decision values", "tag logits"):
+        return None
+    likely = "tag probabilities" if last == "Sigmoid" and classes > 1 else "probabilities"
+    return (
+        f"its numbers are taken for {output}, but the last step of the model is {last}, which makes probabilities; is "
+        f'it output = "{likely}"?'
+    )
+
+
 def _unsquashed(twin: OnnxTwin) -> OnnxTwin:
     """Leave out the last step of a graph where it is the softmax or sigmoid that makes the card's probabilities."""
-    makers: Mapping[str, tuple[int, Node]] = {
-        name: (place, node) for place, node in enumerate(twin.graph.nodes) for name in node.outputs
-    }
-    name = twin.graph.outputs[0]
-    used = [each for node in twin.graph.nodes for each in node.inputs]
-    while name in makers and makers[name][1].op in ("Identity", "Squeeze", "Unsqueeze", "Flatten", "Reshape"):
-        name = makers[name][1].inputs[0]
-    if name not in makers or used.count(name) > 1:
+    place = last_of(((node.op, node.inputs, node.outputs) for node in twin.graph.nodes), twin.graph.outputs[0])
+    if place is None:
         return twin
-    place, last = makers[name]
+    last = twin.graph.nodes[place]
+    used = [each for node in twin.graph.nodes for each in node.inputs]
+    if max(used.count(name) for name in last.outputs) > 1:
+        return twin
     one_number = len(twin.labels) == 2 and twin.output == "probabilities"
     fits = (
         (last.op == "Softmax" and twin.output == "probabilities")

@@ -19,7 +19,8 @@ Loading a card with a `module` runs the code that it names. Loading one with a `
   used.
 - A TorchScript archive brings code, which torch's own interpreter runs, as it is loaded and as it is asked. It calls
   no Python, and operators that reach files, processes or the network are refused by name; but it can compute for ever
-  and fill the memory, and the interpreter was not written to hold an enemy: torch itself advises against such files.
+  (and Python cannot interrupt it meanwhile) and fill the memory, and the interpreter was not written to hold an
+  enemy: torch itself advises against such files.
 
 Both can ask for more memory than there is, and both reach torch's kernels, in which faults may lie. Whoever does not
 trust a file at all asks it in a container. Pickles, also those inside of these files, are never run by Python.
@@ -40,7 +41,7 @@ from torch import Tensor, nn
 
 from subterfuge.errors import InputError, VictimError, nearest
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
+from subterfuge.victims._answers import KINDS, checked, dead_on, doubt_of, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._code import told
 from subterfuge.victims._device import device_of
 from subterfuge.victims.card import Card, check_labels, fingerprint_of
@@ -199,9 +200,8 @@ class TorchVictim:
             with redirect_stdout(sys.stderr):  # standard output is the caller's
                 raw = [self._called(part) for part in parts]
         except Exception as reason:
-            raise VictimError(
-                f"the victim {self.name} died on {len(wave)} waves of {wave.shape[-1]} samples: {told(reason)}"
-            ) from reason
+            died = dead_on(self.name, wave, self.sample_rate, self.probe_seconds)
+            raise VictimError(f"{died}: {told(reason)}") from reason
         odd = next((one for one in raw if not isinstance(one, Tensor)), None)
         if odd is not None:
             raise VictimError(
@@ -233,17 +233,20 @@ class TorchVictim:
                 "probe_seconds = that length"
             )
         with torch.no_grad():
-            fault = fault_of(self._ask(wave.detach()), self.output)
+            raw = self._ask(wave.detach())
+            fault = fault_of(raw, self.output)
+            doubt = doubt_of(raw, self.output, self._ask, self.sample_rate, self.probe_seconds)
         if fault:
             return fault
+        notes = self.warnings if doubt is None else (*self.warnings, doubt)
         words = "its answers are cut off from its input (is it under no_grad?), so there are no gradients"
         if scores.requires_grad:
             try:
                 torch.autograd.grad(scores.sum(), wave)
-                return self
+                return replace(self, warnings=notes)
             except RuntimeError as reason:
                 words = f"it has no gradients: {told(reason)}"
-        return replace(self, gives=Gives.SCORES, warnings=(*self.warnings, words))
+        return replace(self, gives=Gives.SCORES, warnings=(*notes, words))
 
 
 def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> TorchVictim:

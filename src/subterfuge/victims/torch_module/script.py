@@ -2,9 +2,10 @@
 
 Its pickles are read by torch's own C++ reader, which calls no Python. They are looked at here first: whether names are
 TorchScript's, whether each tensor lies inside its storage, and, which that reader leaves out, whether each storage lies
-inside its record. Its code is no Python either, but it is code: it runs as it is loaded (``__setstate__``) and as it
-is asked, and can compute for ever and fill the memory. Operators that reach files (``aten::save`` writes one,
-``aten::from_file`` maps one, and may write through the map), other processes or the network are refused by name.
+inside its record. Its code is no Python either, but it is code: it runs as it is loaded (``__setstate__``) and as it is
+asked, and can compute for ever, with no way for Python to interrupt it, and fill the memory. Operators that reach files
+(``aten::save`` writes one, ``aten::from_file`` maps one, and may write through the map), other processes or the network
+are refused by name.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class ScriptedModule(nn.Module):
 
     def forward(self, wave: Tensor) -> Any:
         """Give what the module gives, with the gradients of plain torch."""
-        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+        with torch.jit.optimized_execution(False), warnings.catch_warnings():  # type: ignore[attr-defined]
+            warnings.simplefilter("ignore", UserWarning)  # of operators that are old: the program is as it is
             return self.script(wave)
 
 

@@ -23,16 +23,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from subterfuge.errors import VictimError, nearest
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims._answers import KINDS, checked, noise, probabilities_of, scores_of
+from subterfuge.victims._answers import (
+    KINDS,
+    checked,
+    dead_on,
+    doubt_of,
+    lone_fault_of,
+    noise,
+    probabilities_of,
+    scores_of,
+    two_of,
+)
 from subterfuge.victims._code import told
 from subterfuge.victims._device import device_of
 from subterfuge.victims.card import Card, fingerprint_of
-from subterfuge.victims.transformers.agree import check_rate, labels_of
+from subterfuge.victims.transformers.agree import check_rate, check_sizes, labels_of, output_of
 from subterfuge.victims.transformers.check import front_gap
 from subterfuge.victims.transformers.front import Found, front_of
 from subterfuge.victims.transformers.loading import load_model
@@ -56,8 +67,6 @@ output = "logits"                    # or "tag logits" (several labels may be ri
 probe_seconds = 1.0                  # length of the noise that is asked first
 """
 OUTPUTS = ("logits", "tag logits", "decision values")
-OF_PROBLEM = {"multi_label_classification": "tag logits", "regression": "decision values"}
-"""What the outputs are, by the configuration's ``problem_type``; logits for every other."""
 ROUNDING = 1e-4
 """A twin nearer to the truth than this, as a share of the spread of what is compared, differs by rounding."""
 OTHER = 1e-2
@@ -74,7 +83,8 @@ class Extractor:
         """Give the model's inputs by name, of waves (N, T)."""
         rows = wave.detach().cpu().to(torch.float32).numpy()
         rate = self.extractor.sampling_rate
-        heard = [self.extractor(row.copy(), sampling_rate=rate, return_tensors="pt") for row in rows]
+        with np.errstate(all="ignore"):  # what is not finite is found in the answer
+            heard = [self.extractor(row.copy(), sampling_rate=rate, return_tensors="pt") for row in rows]
         return {key: torch.cat([torch.as_tensor(row[key]) for row in heard]) for key in heard[0]}
 
 
@@ -102,6 +112,8 @@ class TransformersVictim:
     """The card that it was loaded from, for the record."""
     at_once: int = 8
     """How many clips are worth asking at once."""
+    heard_seconds: float | None = None
+    """How much of a sound it hears, where that has an end."""
 
     @property
     def kind(self) -> Kind:
@@ -135,6 +147,10 @@ class TransformersVictim:
         return replace(self, model=copy.deepcopy(self.model).double())
 
     def _ask(self, wave: Tensor) -> Tensor:
+        return two_of(self._numbers(wave), self.output)
+
+    def _numbers(self, wave: Tensor) -> Tensor:
+        """Give what the model gives, (N, K), or (N, 1) for the second of two labels."""
         dtype = next(self.model.parameters()).dtype
         try:
             with redirect_stdout(sys.stderr):  # standard output is the caller's
@@ -145,11 +161,11 @@ class TransformersVictim:
                 }
                 raw: Tensor = self.model(**placed).logits
         except Exception as reason:
-            raise VictimError(
-                f"the victim {self.name} died on {len(wave)} waves of {wave.shape[-1]} samples: {told(reason)}"
-            ) from reason
+            died = dead_on(self.name, wave, self.sample_rate, self.probe_seconds)
+            raise VictimError(f"{died}: {told(reason)}") from reason
         whole = raw if raw.dtype in (torch.float32, torch.float64) else raw.float()
-        return checked(whole, len(wave), self.labels, self.name).to(wave.device)
+        one = whole.shape[-1] == 1 and len(self.labels) == 2
+        return checked(whole, len(wave), self.labels[1:] if one else self.labels, self.name).to(wave.device)
 
 
 def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> TransformersVictim:
@@ -175,11 +191,16 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Tran
     where = device_of(device)
     found = load_model(card)
     check_rate(card, found)
+    check_sizes(card, found)
     labels, notes = labels_of(card, found)
-    output = card.get("output") or OF_PROBLEM.get(found.config.problem_type, OUTPUTS[0])
+    output, more = output_of(card, found)
+    notes += more
     heard = front_of(found.extractor)
     if heard.heard_seconds is not None:
-        notes += (f"it hears the first {heard.heard_seconds:.2f} s of a clip; what lies beyond is not heard",)
+        notes += (
+            f"it hears the first {heard.heard_seconds:.2f} s of a clip; what lies beyond is not heard (a card of kind "
+            '"windowed" around it hears all)',
+        )
     model = found.model.to(where).eval().requires_grad_(False)
     truth = TransformersVictim(
         card.name,
@@ -192,12 +213,19 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Tran
         fingerprint_of("transformers", found.digest, *labels, str(card.sample_rate), output),
         probe_seconds=seconds,
         warnings=(*found.notes, *notes),
+        heard_seconds=heard.heard_seconds,
     )
     try:
         with torch.no_grad():
-            truth._ask(noise(card.sample_rate, seconds))
+            raw = truth._numbers(noise(card.sample_rate, seconds))
+            doubt = doubt_of(raw, output, truth._numbers, card.sample_rate, seconds) if raw.shape[-1] > 1 else None
     except VictimError as reason:
         raise card.fail(f"asked {seconds:g} s of noise, {reason}") from reason
+    fault = lone_fault_of(raw, output)
+    if fault:
+        raise card.fail(fault)
+    if doubt is not None:
+        truth = replace(truth, warnings=(*truth.warnings, doubt))
     return _with_twin(truth, heard)
 
 

@@ -6,6 +6,9 @@ from subterfuge.errors import CardError
 from subterfuge.victims.card import Card, check_labels
 from subterfuge.victims.transformers.loading import Loaded
 
+OF_PROBLEM = {"multi_label_classification": "tag logits", "regression": "decision values"}
+"""What the outputs are, by the configuration's ``problem_type``; logits for every other."""
+
 
 def check_rate(card: Card, found: Loaded) -> None:
     """Refuse a card that names another rate than the model's extractor.
@@ -19,6 +22,8 @@ def check_rate(card: Card, found: Loaded) -> None:
             f'model = "{card.get("model")}": its extractor, {type(found.extractor).__name__}, names no sampling_rate; '
             "an extractor of sounds was expected"
         )
+    if isinstance(rate, bool) or not isinstance(rate, int | float):
+        raise card.fail(f"the model's feature extractor says sampling_rate = {rate!r}; a whole number was expected")
     if rate != card.sample_rate:
         raise card.fail(
             f"sample_rate = {card.sample_rate}, but the model's feature extractor says sampling_rate = {rate}; write "
@@ -26,14 +31,59 @@ def check_rate(card: Card, found: Loaded) -> None:
         )
 
 
+def check_sizes(card: Card, found: Loaded) -> None:
+    """Refuse an extractor whose spectrogram is not of the size that the model takes.
+
+    Raises:
+        CardError: it is not.
+    """
+    if type(found.extractor).__name__ != "ASTFeatureExtractor":
+        return
+    for key in ("max_length", "num_mel_bins"):
+        heard, taken = getattr(found.extractor, key), getattr(found.config, key, None)
+        if taken is not None and heard != taken:
+            raise card.fail(
+                f'model = "{card.get("model")}": {key} is {heard} in preprocessor_config.json and {taken} in '
+                "config.json, which must agree; is one of them of another model?"
+            )
+
+
+def output_of(card: Card, found: Loaded) -> tuple[str, tuple[str, ...]]:
+    """Give what the outputs are, as the card says, else the model's configuration, and where these differ."""
+    problem, said = getattr(found.config, "problem_type", None), card.get("output")
+    own = OF_PROBLEM.get(str(problem), "logits")
+    if said is None or problem is None or said == own:
+        return said or own, ()
+    return said, (f'output = "{said}" is the card\'s; the model says problem_type = {problem}, which is "{own}"',)
+
+
 def labels_of(card: Card, found: Loaded) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Give the labels, in the order of the outputs, and what a user must know of them.
+
+    A model of one output has two labels, of which the output is the second's; they are the card's.
 
     Raises:
         CardError: the card has more, fewer, or the model's own in another order, or neither has any that can serve.
     """
     named = found.config.id2label
     own = tuple(str(named[place]) for place in sorted(named))
+    if len(own) == 1:
+        if card.labels is None or len(card.labels) != 2:
+            raise card.fail(
+                f"the model has one output ({_short(own)}); write two labels on the card, that of a low number and "
+                "that of a high one"
+            )
+        return card.labels, ()
+    places = sorted(named)
+    if places != list(range(len(own))):
+        keys = _short(tuple(map(str, places)))
+        if card.labels is None:
+            raise card.fail(
+                f"the keys of id2label in config.json are {keys}, where 0 to {len(own) - 1} were expected, so which "
+                f"label is which output is not clear; write labels on the card, {len(own)} in the order of the outputs"
+            )
+        if len(card.labels) == len(own):
+            return card.labels, (f"labels are the card's; the keys of the model's own (id2label) are {keys}",)
     if card.labels is None:
         fault = check_labels(list(own))
         if fault:

@@ -12,6 +12,7 @@ from typing import Any
 
 from subterfuge.victims._code import told
 from subterfuge.victims.card import Card
+from subterfuge.victims.transformers.sizes import size_fault_of
 
 EXTRACTORS = ("preprocessor_config.json", "processor_config.json")
 """Files that tell how the sound goes in, one of which must be there."""
@@ -62,7 +63,8 @@ def settings_of(card: Card, folder: Path, called: str) -> list[dict[str, Any]]:
     """Read the configurations of model and extractor.
 
     Raises:
-        CardError: one is not there or no JSON, or only other code or files than the library's own can serve it.
+        CardError: one is not there or no JSON, a number in it makes no sense, or only other code or files than the
+            library's own can serve it.
     """
     if not (folder / "config.json").is_file():
         raise card.fail(f"{called} holds no config.json; the folder that model.save_pretrained wrote was expected")
@@ -73,6 +75,10 @@ def settings_of(card: Card, folder: Path, called: str) -> list[dict[str, Any]]:
             'AutoFeatureExtractor.from_pretrained("the model that it was trained from").save_pretrained("the folder")'
         )
     read = [_read(card, folder, name, called) for name in ("config.json", *extractors)]
+    for name, setting in zip(extractors, read[1:], strict=True):
+        fault = size_fault_of(setting)
+        if fault:
+            raise card.fail(f"{called}: its {name} {fault}")
     for key in ("attn_implementation", "_attn_implementation"):
         attention = read[0].get(key)
         if attention not in ATTENTIONS:

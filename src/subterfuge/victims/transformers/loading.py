@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -70,6 +71,11 @@ def load_model(card: Card) -> Loaded:
                 f"{called} needs code of its own (auto_map in its configuration), which is never run here: only models "
                 'of the library itself are. A card of kind "torch" or "python" can name such code'
             ) from None
+        apart = _mismatched(library, folder)
+        if apart:
+            raise card.fail(
+                f"{called}: its config.json and its weights are of different models: {_some(apart, 3)}"
+            ) from None
         raise card.fail(f"{called} cannot be loaded: {told(reason)}") from reason
     lacking = sorted(key for key in told_of["missing_keys"] if not key.endswith(TRAINING_ONLY))
     if lacking:
@@ -100,6 +106,31 @@ def _quiet(library: Any) -> Iterator[None]:
         words.set_verbosity(loud)
         if bar:
             words.enable_progress_bar()
+
+
+def _mismatched(library: Any, folder: Path) -> list[str]:
+    """Give which weights are of another shape than the configuration's model has, by the heads of the files only."""
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with _quiet(library), torch.device("meta"):
+            config = library.AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            model = library.AutoModelForAudioClassification.from_config(config, trust_remote_code=False)
+    except Exception:
+        return []
+    wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    found = []
+    for path in sorted(folder.glob("model*.safetensors")):
+        try:
+            with safe_open(path, "pt") as held:
+                shapes = {key: tuple(held.get_slice(key).get_shape()) for key in held.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError):
+            return []
+        for key, shape in sorted(shapes.items()):
+            if wanted.get(key, shape) != shape:
+                found.append(f"{key} is {shape} in the weights and {wanted[key]} by config.json")
+    return found
 
 
 def _some(words: list[str], most: int = 4) -> str:
