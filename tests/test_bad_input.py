@@ -628,6 +628,7 @@ def test_native_code_that_never_comes_back_is_ended_too(sent: signal.Signals, co
     process = subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)  # it says so before it locks
     process.send_signal(sent)
     _, error = process.communicate(timeout=30)
     assert process.returncode == code

@@ -25,7 +25,7 @@ from subterfuge.cli.show import print_outcome
 from subterfuge.driver.survival import survive
 from subterfuge.errors import AttackError, InputError, ThreatError
 from subterfuge.outcome import Outcome, outcome_path
-from subterfuge.threat import Goal, TagOff, TagOn, fitted, parse_goal
+from subterfuge.threat import Budget, Goal, TagOff, TagOn, fitted, parse_goal
 from subterfuge.transforms import parse_transforms
 from subterfuge.victim import Gives, Kind
 from subterfuge.victims import PythonVictim, TorchVictim, check_victim
@@ -35,7 +35,13 @@ from subterfuge.victims.ensemble import EnsembleVictim
 RATE = 8000
 LABELS = ("low", "middle", "high")
 TONES = {"low": 500.0, "middle": 1500.0, "high": 2600.0}
+KNOBS = {
+    "quietest": {"climb": "400", "even": "0", "starts": "inf", "resort": "1", "race": "20,20", "keep": "1"},
+    "square": {"queries": "3000"},
+    "nes": {"queries": "1500"},
+}
 EDGES_HZ = (100, 1000, 2000, 3400)
+QUIETEST = make_attack("quietest", KNOBS["quietest"])
 
 
 class Tagger(nn.Module):
@@ -76,7 +82,7 @@ def chances(outcome: Outcome) -> dict[str, float]:
 
 
 def fooled(low: Clip, goal: Goal, tmp_path: Path, by: str = "quietest", **about: Any) -> Outcome:
-    method = make_attack(by, {"climb": "100", "even": "0"} if by == "quietest" else {})
+    method = make_attack(by, KNOBS.get(by, {}))
     return attack(low, about.pop("victim", tagger()), Threat(goal), by=method, out=tmp_path / "out.wav", **about)
 
 
@@ -157,7 +163,7 @@ def test_a_tag_is_turned_on_and_the_others_may_stay(low: Clip, tmp_path: Path, b
 
 
 def test_a_tag_is_turned_off_and_the_file_says_so(low: Clip, tmp_path: Path) -> None:
-    outcome = attack(low, tagger(), Threat(TagOff("low")), out=f"{tmp_path}/", control=2)
+    outcome = attack(low, tagger(), Threat(TagOff("low")), out=f"{tmp_path}/", control=2, by=QUIETEST)
     assert outcome.won
     assert chances(outcome)["low"] < 0.5
     assert Path(str(outcome.file)).name == "tones-to-no-low.wav"
@@ -233,9 +239,10 @@ def test_an_ensemble_of_taggers_tags_by_the_mean_of_their_probabilities() -> Non
 
 
 def test_what_is_printed_of_a_tag_says_whether_it_is_on(low: Clip, tmp_path: Path) -> None:
-    off = attack(low, tagger(), Threat(TagOff("low")), out=tmp_path / "off.wav", control=0)
+    off = attack(low, tagger(), Threat(TagOff("low")), out=tmp_path / "off.wav", control=0, by=QUIETEST)
     already = attack(low, tagger(), Threat(TagOff("high")), out=tmp_path / "already.wav", control=0)
-    lost = attack(low, tagger(), Threat(TagOn("high", 0.9), LeastSNR(80)), out=tmp_path / "lost.wav", by="pgd")
+    hard = Threat(TagOn("high", 0.9), LeastSNR(80), Budget(gradients=5))
+    lost = attack(low, tagger(), hard, out=tmp_path / "lost.wav", by="pgd")
     said = []
     for outcome in (off, already, lost):
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
