@@ -265,8 +265,13 @@ def test_a_program_for_several_must_answer_for_each(tmp_path: Path) -> None:
         victim.scores(waves(2))
 
 
+def test_probabilities_that_the_card_does_not_call_so_are_doubted(tmp_path: Path) -> None:
+    (said,) = load_victim(python(tmp_path, "print('[0.5, 0.25, 0.25]')")).warnings
+    assert said.endswith('is it output = "probabilities"?')
+
+
 def test_of_many_sounds_a_program_for_several_is_given_thirty_two_at_once(tmp_path: Path) -> None:
-    code = "n = len(sys.argv) - 1; open('asked', 'a').write(f'{n} '); print(json.dumps([[n, 0, 0]] * n))"
+    code = "n = len(sys.argv) - 1; open('asked', 'a').write(f'{n} '); print(json.dumps([[n, 0, 2]] * n))"
     victim = load_victim(python(tmp_path, code, "{wavs}"))
     assert isinstance(victim, CommandVictim)
     assert victim.at_once == 32

@@ -20,7 +20,7 @@ KINDS: dict[str, Kind] = {
 }
 """From `output` on a card to the kind of the victim's scores."""
 
-SUM = 1e-2
+SUM = 2e-2
 """How far from 1 the sum of what are said to be probabilities may be."""
 SURE_SUM = 1e-3
 """How far from 1 the sum of what are not said to be probabilities may be, to look like them."""

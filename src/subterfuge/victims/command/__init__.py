@@ -20,7 +20,7 @@ from torch import Tensor
 
 from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
+from subterfuge.victims._answers import KINDS, checked, doubt_of, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._device import device_of
 from subterfuge.victims._json_answers import Unfit, numbers_of, place_of, read
 from subterfuge.victims._wav_file import wav_of
@@ -211,14 +211,17 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Comm
         float(card.get("probe_seconds", 1.0)),
         warnings=tuple(notes),
     )
-    wave, fault = noise(card.sample_rate, victim.probe_seconds), None
+    wave, fault, doubt = noise(card.sample_rate, victim.probe_seconds), None, None
     try:
         if victim.gives == Gives.LABELS:
             victim.decide(wave)
         else:
-            fault = fault_of(victim._numbers(wave, "probe"), output)
+            raw = victim._numbers(wave, "probe")
+            fault = fault_of(raw, output)
+            about = output, lambda sound: victim._numbers(sound, "probe"), card.sample_rate, victim.probe_seconds
+            doubt = None if fault else doubt_of(raw, *about)
     except VictimError as reason:
         raise card.fail(f"asked {victim.probe_seconds:g} s of noise, {reason}") from reason
     if fault:
         raise card.fail(fault)
-    return victim
+    return victim if doubt is None else replace(victim, warnings=(*victim.warnings, doubt))

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims._answers import KINDS, checked, fault_of, noise, probabilities_of, scores_of
+from subterfuge.victims._answers import KINDS, checked, doubt_of, fault_of, noise, probabilities_of, scores_of
 from subterfuge.victims._device import device_of
 from subterfuge.victims._json_answers import Unfit, numbers_of, place_of, read
 from subterfuge.victims._wav_file import wav_of
@@ -293,19 +293,21 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Http
         notes.append(f"{settings.shown} is no https address: sounds, and keys, go there unencrypted")
     known = card.name, card.labels or (), card.sample_rate, settings.fingerprint
     victim = HttpVictim(*known, settings, asker, cache, warnings=tuple(notes))
-    if settings.probe_seconds:
-        _probe(victim, card)
-    return victim
+    return _probed(victim, card) if settings.probe_seconds else victim
 
 
-def _probe(victim: HttpVictim, card: Card) -> None:
+def _probed(victim: HttpVictim, card: Card) -> HttpVictim:
     """Ask about noise, so that a mistake on the card is found before anything else is asked."""
-    wave, fault = noise(card.sample_rate, victim.probe_seconds), None
+    wave, fault, doubt = noise(card.sample_rate, victim.probe_seconds), None, None
     try:
         victim.decide(wave)
         if victim.gives == Gives.SCORES:
-            fault = fault_of(victim._numbers(wave, "scores"), victim.settings.output)
+            raw, output = victim._numbers(wave, "scores"), victim.settings.output
+            fault = fault_of(raw, output)
+            about = output, lambda sound: victim._numbers(sound, "scores"), card.sample_rate, victim.probe_seconds
+            doubt = None if fault else doubt_of(raw, *about)
     except VictimError as reason:
         raise card.fail(f"asked {victim.probe_seconds:g} s of noise, {reason}") from None
     if fault:
         raise card.fail(fault)
+    return victim if doubt is None else replace(victim, warnings=(*victim.warnings, doubt))
