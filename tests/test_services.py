@@ -13,7 +13,7 @@ from tests.campaign.kit import audit_of, tried
 from tests.world import card, clip
 from torch import Tensor
 
-from subterfuge import Clip, Threat, Untargeted, attack
+from subterfuge import Clip, LeastSNR, Threat, Untargeted, attack
 from subterfuge.attacks import make_attack
 from subterfuge.campaign._scorecard_words import sentences_of
 from subterfuge.campaign.figures import figures_of
@@ -161,6 +161,18 @@ def test_a_service_that_closes_while_the_judge_asks_costs_no_win(tmp_path: Path,
         else:
             assert outcome.won
     assert closed >= 4
+
+
+def test_a_service_that_closes_as_a_lost_search_ends_costs_no_record(tmp_path: Path, bands: TorchVictim) -> None:
+    path, whole = clip(tmp_path / "a.wav"), Meter()
+    hard = {"threat": Threat(Untargeted(), LeastSNR(90), Budget(queries=20)), "by": "square", "control": 0}
+    lost = attack(path, Service(bands, whole), out=tmp_path / "lost" / "x.wav", **hard)
+    assert not lost.won
+    last = Service(bands, Meter(stops_after=whole.asked - 1))
+    with pytest.raises(VictimError, match="kept in"):
+        attack(path, last, out=tmp_path / "out" / "x.wav", **hard)
+    record = json.loads(outcome_path(tmp_path / "out" / "x.unjudged.wav").read_text())
+    assert record["queries"] == 20
 
 
 def test_a_search_that_was_to_ask_more_than_is_left_is_refused(tmp_path: Path, bands: TorchVictim) -> None:

@@ -225,9 +225,11 @@ def attack(
             state = f"is {target}" if threat.goal.name != "tag-" else f"lacks {target}"
             notes.append(f"the clip {state} already: it comes back unchanged, and counts in no median")
             judged = search.judge(torch.zeros_like(clean), folder, keep_container, notes)
+            after = judged.verdict
         else:
             try:
                 judged = search.run(folder, keep_container, notes)
+                after = search.verdict_of(judged, folder, keep_container, notes)
             except Unjudged as death:
                 notes.append(f"nobody has judged this file: {death}")
                 outcome = record(
@@ -246,7 +248,6 @@ def attack(
                 raise VictimError(f"{death}; the best so far, which nobody has judged, is kept in {kept}") from death
         seconds = search.oracle.seconds
         won = judged is not None and judged.won
-        after = judged.verdict if judged is not None else ask(victim, threat, clean + search.oracle.best, focus)
         changed = judged.clip if judged is not None else clip.add(search.oracle.best[0].numpy(), victim.sample_rate)
         difference = compare(clip, changed, victim.sample_rate)
         noise = None

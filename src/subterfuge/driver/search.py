@@ -18,7 +18,7 @@ from subterfuge.audio.grid import BITS
 from subterfuge.audio.reading import HOURS_24
 from subterfuge.driver.ears import ear_beside
 from subterfuge.driver.elastic import Elastic
-from subterfuge.driver.judge import Judged, ask
+from subterfuge.driver.judge import Judged, Verdict, ask
 from subterfuge.driver.robust import Robust
 from subterfuge.errors import AttackError, VictimError
 from subterfuge.oracle import BudgetSpent, Oracle, answer_for, dice
@@ -128,6 +128,21 @@ class Search:
             return self._rounds(folder, keep_container, notes)
         except VictimError as death:
             return self._heir(death, folder, keep_container, notes)
+
+    def verdict_of(self, judged: Judged | None, folder: Path, keep_container: bool, notes: list[str]) -> Verdict:
+        """Give what the victim says of a file that was judged, or, without one, of the nearest that the search came.
+
+        Raises:
+            Unjudged: the victim died, and the nearest is to be kept.
+            VictimError: it died.
+        """
+        if judged is not None:
+            return judged.verdict
+        try:
+            return ask(self.victim, self.threat, self.clean + self.oracle.best, self.focus)
+        except VictimError as death:
+            self._heir(death, folder, keep_container, notes)
+            raise
 
     def _rounds(self, folder: Path, keep_container: bool, notes: list[str]) -> Judged | None:
         oracle, row = self.oracle, 0
