@@ -17,12 +17,14 @@ from subterfuge import Clip, LeastSNR, Threat, Untargeted, attack
 from subterfuge.attacks import make_attack
 from subterfuge.campaign._scorecard_words import sentences_of
 from subterfuge.campaign.figures import figures_of
+from subterfuge.driver.service import bill_of
 from subterfuge.driver.together import attack_together
 from subterfuge.errors import VictimError
 from subterfuge.outcome import Outcome, outcome_path
 from subterfuge.threat import Budget
 from subterfuge.victim import Gives
 from subterfuge.victims import TorchVictim, load_victim
+from subterfuge.victims.ensemble import EnsembleVictim
 
 
 @dataclass
@@ -200,4 +202,19 @@ def test_an_audit_says_what_it_was_paid(tmp_path: Path) -> None:
             for row in audit.rows]  # fmt: skip
     paid = replace(audit, rows=tuple(rows))
     said = sentences_of(paid, figures_of(paid))
-    assert f"It was paid {7 * len(rows)} queries, {3.5 * len(rows):.2f} EUR, in the jobs that ended well." in said
+    paid_words = f"It was paid {7 * len(rows)} queries, {3.5 * len(rows):.3g} EUR in the jobs that ended well"
+    assert any(one.startswith(paid_words) for one in said)
+
+
+def test_an_ensemble_of_paid_victims_is_billed_for_all_of_them(tmp_path: Path, bands: TorchVictim) -> None:
+    meters = Meter(), Meter(asked=3)
+    both = EnsembleVictim.of([Service(bands, meters[0], most=90), Service(bands, meters[1], most=80)])
+    bill = bill_of(both)
+    assert bill is not None
+    assert bill.queries_left == 77
+    outcome = attack(clip(tmp_path / "a.wav"), both, control=0, **(about(tmp_path) | {"by": "square"}))
+    assert outcome.service is not None
+    assert outcome.service["queries"] == meters[0].asked + meters[1].asked - 3
+    assert outcome.service["currency"] == "EUR"
+    assert outcome.queries <= 77 - 8
+    assert bill_of(bands) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def _unasked(audit: Audit, again: str) -> str:
 
 
 def _harden(figures: Figures, card: str) -> str:
-    words = ["noise", "adversarial"]
+    words = ["noise", "adversarial"] if _can_be_taught(card) else ["smooth=0.003"]
     for one in figures.survival.transforms:
         if one.share.value is not None and one.share.value <= DEADLY and one.transform.partition("=")[0] in FIRST:
             words.insert(0, one.transform)
@@ -89,6 +90,15 @@ def _harden(figures: Figures, card: str) -> str:
         f"Try what can be done: `subterfuge harden {shlex.quote(said(card))} DATA --with {','.join(words)} --out "
         "hardened`, DATA being its training set; it attacks every defence by one who knows it."
     )
+
+
+def _can_be_taught(card: str) -> bool:
+    """Say whether `harden` can train such a victim anew: scikit-learn on a recipe, our own network; unknown, yes."""
+    try:
+        found = tomllib.loads(Path(card).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return True
+    return found.get("kind") == "sklearn" or str(found.get("module", "")).startswith("subterfuge.")
 
 
 def _listen(figures: Figures, folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from subterfuge.campaign.figures import Figures, OfPair, Searched
 from subterfuge.campaign.rows import Audit, Row
 from subterfuge.campaign.words import are, counted, decibels, percent, said
+from subterfuge.driver.service import words_of
 
 TURNED = {"white": "white box", "untargeted": "untargeted"}
 FEW = 5
@@ -86,11 +87,9 @@ def _paid(audit: Audit) -> list[str]:
     bills = [row.result["service"] for row in audit.rows if isinstance(row.result.get("service"), Mapping)]
     if not bills:
         return []
-    queries = sum(int(one.get("queries") or 0) for one in bills)
-    total = sum(float(one.get("total") or 0.0) for one in bills)
-    currency = said(bills[0].get("currency") or "")
-    cost = f", {total:.2f} {currency}".rstrip() if total else ""
-    return [f"It was paid {queries} {'query' if queries == 1 else 'queries'}{cost}, in the jobs that ended well."]
+    whole = {key: sum(float(one.get(key) or 0.0) for one in bills) for key in ("queries", "total")}
+    paid = words_of(whole | {"currency": said(bills[0].get("currency") or "")})
+    return [f"It was paid {paid} in the jobs that ended well; what failed tells its own."]
 
 
 def _needed(one: Searched) -> str:

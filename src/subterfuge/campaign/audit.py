@@ -18,11 +18,12 @@ from subterfuge.campaign.expected import expected
 from subterfuge.campaign.ledger import Ledger
 from subterfuge.campaign.planning import attack_jobs, cases_of, clean_job, fitted, heard_of, setting_of, shared_by
 from subterfuge.campaign.pool import victim_of
-from subterfuge.campaign.protocol import PROTOCOLS, SURVIVES
-from subterfuge.campaign.rows import Audit
+from subterfuge.campaign.protocol import PROTOCOLS, SURVIVES, Search
+from subterfuge.campaign.rows import Audit, Job
 from subterfuge.campaign.running import Run, Tell
 from subterfuge.campaign.suspicion import suspect
 from subterfuge.campaign.work import Bench
+from subterfuge.driver.service import JUDGING, bill_of
 from subterfuge.errors import InputError, OutputError, VictimError, nearest
 from subterfuge.training.examples import Dataset
 from subterfuge.victim import Victim
@@ -88,6 +89,11 @@ def audit(
     victim = victim_of(card, trust_pickle)
     protocol = fitted(PROTOCOLS[level], count, targets, queries, len(victim.labels))
     searches = protocol.searches(victim, only)
+    bill = bill_of(victim)
+    left = None if bill is None else bill.queries_left
+    if left is not None and jobs > 1:
+        announce(f"the victim answers {left} more queries, which processes would take from one another: one is used")
+        jobs = 1
     data = clips if isinstance(clips, Dataset) else read_clips(clips)
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file; a folder was expected for --out")
@@ -106,6 +112,8 @@ def audit(
         todo = run.plan([*scored, *run.asked(attacks, {one.name for one in searches})])
         if todo or unfinished:
             ledger.note([*notes, UNFINISHED])
+            if left is not None:
+                announce(_affordable(searches, todo, left))
             with contextlib.suppress(VictimError):  # who dies of two questions is told by the rows
                 announce(expected(victim, searches, todo, jobs, max_seconds, level))
             run.work(todo, "attacks")
@@ -113,6 +121,23 @@ def audit(
         ledger.note([*notes, run.ended] if run.ended else notes)
         run.tidy()
         return ledger.audit()
+
+
+def _affordable(searches: Sequence[Search], todo: Sequence[tuple[str, Job]], left: int) -> str:
+    """Say what the attacks may ask of a victim that answers so many more queries.
+
+    Raises:
+        InputError: the least of them asks more.
+    """
+    each = {one.name: (one.queries or 0) + JUDGING for one in searches}
+    asked = [each[job.probe] for _, job in todo if job.probe in each]
+    if asked and min(asked) > left:
+        raise InputError(
+            f"the victim answers {left} more queries, and every attack may ask {min(asked)} or more, the judge's "
+            "included; allow fewer (--queries), or raise most_queries on its card"
+        )
+    short = ": those for which too few are left will fail; raise most_queries on its card" if sum(asked) > left else ""
+    return f"the attacks may ask {sum(asked)} queries, survival apart, and the victim answers {left} more{short}"
 
 
 def _looked(victim: Victim, cases: Sequence[Case], notes: list[str]) -> list[Doubt]:

@@ -21,7 +21,7 @@ from subterfuge.campaign.rows import Job
 from subterfuge.campaign.spool import Spool
 from subterfuge.driver import attack, check_heard, score
 from subterfuge.driver.record import name_of
-from subterfuge.driver.service import bill_of
+from subterfuge.driver.service import bill_of, words_of
 from subterfuge.driver.survival import survive
 from subterfuge.driver.together import Seat, at_once_for, together
 from subterfuge.errors import OutputError, SubterfugeError, VictimError
@@ -67,7 +67,7 @@ class Bench:
         key, job = work
         clock = time.monotonic if seat is None else seat.clock
         began = clock()
-        died = False
+        died, bill = False, None
         try:
             bill = bill_of(victim_of(self.card, self.trust_pickle))
             result = self._clean(job) if job.probe == "clean" else self._search(key, job, seat)
@@ -78,6 +78,8 @@ class Bench:
             raise
         except SubterfugeError as reason:
             result, error, died = {}, told(reason), isinstance(reason, VictimError)
+            if bill is not None:
+                error += f" (paid: {words_of(bill.since())})"
         seconds = round(clock() - began, 3)
         if error is None:
             Spool(self.folder).keep(key, result, seconds)

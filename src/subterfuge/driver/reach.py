@@ -101,7 +101,7 @@ def sounds_for(
 def planned(victim: Victim, clips: int, queries: int | None = None) -> tuple[int, dict[str, Any] | None]:
     """Say how many sounds `reach` asks a victim about at the most, and what one that counts them has counted so far."""
     bill = bill_of(victim)
-    return questions(victim, clips, _most(bill, queries)), None if bill is None else dict(bill.before)
+    return questions(victim, clips, _most(bill, queries)), None if bill is None else bill.counted()
 
 
 def reach(
@@ -129,13 +129,13 @@ def reach(
         InputError: fewer queries than 2.
     """
     bill = bill_of(victim)
-    paid = None if bill is None else lambda: int(bill.victim.spent()["queries"])
+    paid = None if bill is None else lambda: int(bill.counted()["queries"])
     most = _most(bill, queries)
     report = check_victim(
         victim, clips, seed=seed, names=names, borrowed=borrowed, queries=most, paid=paid, progress=progress
     )
     protocol = report.findings[0].level != "failure"
-    spent = None if bill is None else dict(bill.victim.spent())
+    spent = None if bill is None else bill.counted()
     ways = ways_of(victim, report, None if spent is None else spent["price"]) if protocol else ()
     goals = goals_of(victim, report) if protocol else ()
     findings = report.findings
@@ -200,7 +200,7 @@ def goals_of(victim: Victim, report: Report) -> tuple[str, ...]:
 def _most(bill: Any, queries: int | None) -> int | None:
     if bill is None:
         return queries
-    left = bill.victim.queries_left
+    left = bill.queries_left
     most = AFFORDABLE if queries is None else queries
     return most if left is None else max(2, min(most, left))
 

@@ -177,6 +177,11 @@ class WindowedVictim:
     def warnings(self) -> tuple[str, ...]:
         """Those of what it wraps that are not about a length, and what it does not hear of a window."""
         words = tuple(word for word in self.victim.warnings if 'kind "windowed"' not in word)
+        if self.hop > self.window:
+            gap, every = (self.hop - self.window) / self.sample_rate, self.hop / self.sample_rate
+            words += (
+                f"between windows, {gap:g} s of every {every:g} s are not heard: hop_seconds is above window_seconds",
+            )
         heard = _heard_seconds(self.victim)
         if heard is None or self.window <= round(heard * self.sample_rate):
             return words

@@ -66,7 +66,7 @@ send = "multipart"                               # a form with a file; or "raw" 
 field = "file"                                   # of the form that holds the file, or of the JSON ("audio" without it)
 fields = { detail = "all" }                      # further fields of the form, or of the JSON
 subtype = "PCM_16"                               # of the WAV file; PCM_24, or FLOAT: exact, where the server reads it
-headers = { Authorization = "Bearer ${API_KEY}" }    # ${NAME} is an environment variable; what it holds is never shown
+# headers = { Authorization = "Bearer ${API_KEY}" }  # ${NAME} is an environment variable; what it holds is never shown
 gives = "scores"                                 # or "labels", where the answer holds a label (or its index) alone
 answer = "probabilities"                         # where that stands in the JSON, as outputs[0].scores; "" for the whole
 output = "probabilities"                         # or logits, log-probabilities, decision values, tag probabilities ...

@@ -200,10 +200,12 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Onnx
     try:
         raw = victim.numbers(noise(card.sample_rate, seconds))
     except VictimError as reason:
-        raise card.fail(
-            f"asked {seconds:g} s of noise, {reason}. A model that takes one length only needs probe_seconds = that "
-            "length"
-        ) from reason
+        hint = (
+            "; are its weights whole?"
+            if "NaN" in str(reason)
+            else (". A model that takes one length only needs probe_seconds = that length")
+        )
+        raise card.fail(f"asked {seconds:g} s of noise, {reason}{hint}") from reason
     fault = lone_fault_of(raw, output) or fault_of(two_of(raw, output), output)
     if fault:
         raise card.fail(fault)

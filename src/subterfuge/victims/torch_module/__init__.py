@@ -72,7 +72,7 @@ labels = ["cel", "cla", "flu"]     # in the order of the model's outputs
 module = "mynet.py:build"          # a function that gives a torch.nn.Module; loading the card will RUN this code
 arguments = { width = 16 }         # what that function is called with
 weights = "mynet.safetensors"      # by safetensors.torch.save_model(module, "mynet.safetensors")
-program = "mynet.pt2"              # instead of module, arguments and weights (keep this line, or those three): what
+# program = "mynet.pt2"            # instead of module, arguments and weights (keep this line, or those three): what
                                    # torch.export.save or torch.jit.save wrote. No Python of the file is run; of
                                    # torch.jit.save, torch will RUN its TorchScript, which reaches no files but can
                                    # compute for ever and fill the memory
