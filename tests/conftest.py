@@ -14,7 +14,7 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # t
 import pytest  # noqa: E402  (before any library counts the cores)
 from hypothesis import settings  # noqa: E402
 
-settings.register_profile("repeatable", max_examples=50, derandomize=True, deadline=None)
+settings.register_profile("repeatable", max_examples=40, derandomize=True, deadline=None)
 settings.register_profile("fuzz", max_examples=2000, derandomize=False, deadline=None, print_blob=True)
 settings.load_profile("fuzz" if os.environ.get("SUBTERFUGE_FUZZ") else "repeatable")
 

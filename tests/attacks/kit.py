@@ -18,7 +18,7 @@ from subterfuge.victim import Gives
 
 QUICK: dict[str, dict[str, Any]] = {
     "quietest": {"starts": (float("inf"), 46.0, 46.0), "even": 1, "climb": 60, "resort": 2, "race": (10, 20, 30)},
-    "guided": {"evolve": 60, "starts": (float("inf"), 40.0), "bands": 8, "rounds": 12},
+    "guided": {"evolve": 40, "starts": (float("inf"), 40.0), "bands": 6, "rounds": 6},
     "pgd": {"steps": 30, "starts": 2},
     "study-ga": {"population": 8, "offspring": 16, "generations": 12, "sd": 0.3},
     "hopskipjump": {"starts": 4, "runners": 2, "race": 1, "rounds": 7, "probes": 24},
