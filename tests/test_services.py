@@ -15,11 +15,15 @@ from torch import Tensor
 
 from subterfuge import Clip, LeastSNR, Threat, Untargeted, attack
 from subterfuge.attacks import make_attack
+from subterfuge.campaign._scorecard_next import _can_be_taught
 from subterfuge.campaign._scorecard_words import sentences_of
+from subterfuge.campaign.audit import _affordable
 from subterfuge.campaign.figures import figures_of
+from subterfuge.campaign.protocol import PROTOCOLS
+from subterfuge.campaign.rows import Job
 from subterfuge.driver.service import bill_of
 from subterfuge.driver.together import attack_together
-from subterfuge.errors import VictimError
+from subterfuge.errors import InputError, VictimError
 from subterfuge.outcome import Outcome, outcome_path
 from subterfuge.threat import Budget
 from subterfuge.victim import Gives
@@ -218,3 +222,26 @@ def test_an_ensemble_of_paid_victims_is_billed_for_all_of_them(tmp_path: Path, b
     assert outcome.service["currency"] == "EUR"
     assert outcome.queries <= 77 - 8
     assert bill_of(bands) is None
+
+
+def test_an_audit_that_no_victim_s_budget_allows_is_refused_and_a_tight_one_told() -> None:
+    (search, *_) = PROTOCOLS["quick"].searches(TorchVictim.of(torch.nn.Linear(8000, 3), labels=list("abc"),
+                                                              sample_rate=8000), ("scores",))  # fmt: skip
+    job = Job(0, "scores", "a", "a.wav", "00", "low", target="high")
+    each = (search.queries or 0) + 8
+    assert "answers 10000 more" in _affordable([search], [("k", job)], 10000)
+    assert "will fail" in _affordable([search], [("k", job), ("l", job)], each)
+    with pytest.raises(InputError, match="--queries"):
+        _affordable([search], [("k", job)], each - 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "taught"),
+    [('kind = "sklearn"', True), ('kind = "onnx"', False), ('kind = "torch"\nmodule = "net.py:Net"', False),
+     ('kind = "torch"\nmodule = "subterfuge.training.cnn:build"', True), (None, True)],
+)  # fmt: skip
+def test_harden_is_advised_to_train_only_what_it_can(text: str | None, taught: bool, tmp_path: Path) -> None:
+    path = tmp_path / "card.toml"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    assert _can_be_taught(str(path)) is taught

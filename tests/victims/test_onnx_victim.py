@@ -710,3 +710,14 @@ def test_silero_vad_hears_the_same_through_its_twin(card) -> None:
     torch.testing.assert_close(victim.probabilities(wave)[:, 1:], torch.from_numpy(said))
     torch.testing.assert_close(victim.twin.scores(wave), victim.scores(wave), rtol=1e-4, atol=1e-4)
     assert slopes_at(victim.twin, wave[:1], 0).error < 1e-4
+
+
+def test_weights_that_are_no_numbers_are_asked_after_and_not_the_length(card) -> None:
+    model = waveform_net()
+    for each in model.graph.initializer:
+        if each.name == "last":
+            broken = np.full_like(numpy_helper.to_array(each), np.nan)
+            each.CopyFrom(numpy_helper.from_array(broken, "last"))
+    with pytest.raises(CardError, match=r"NaN or infinite numbers.*are its weights whole\?$") as said:
+        load_victim(card(model))
+    assert "length" not in str(said.value)

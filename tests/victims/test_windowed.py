@@ -365,3 +365,9 @@ def test_the_fingerprint_is_of_the_windows_and_of_what_they_wrap() -> None:
     ]
     assert len(set(prints)) == len(prints)
     assert WindowedVictim.of(net(), 0.1, name="other").fingerprint == prints[0]
+
+
+def test_what_lies_between_windows_is_said_not_to_be_heard() -> None:
+    assert WindowedVictim.of(net(), 0.1, hop_seconds=0.1).warnings == ()
+    (said,) = WindowedVictim.of(net(), 0.1, hop_seconds=0.5).warnings
+    assert said == "between windows, 0.4 s of every 0.5 s are not heard: hop_seconds is above window_seconds"

@@ -112,7 +112,7 @@ def publish(judged: Path, final: Path, outcome: Outcome) -> None:
 
 
 def keep_unjudged(file: Path, place: Path, force: bool, outcome: Outcome) -> Path:
-    """Keep the file of a win that the victim did not live to judge, beside where the result would stand; give its path.
+    """Keep the file of the best so far, which the victim did not live to judge, beside where a result stands.
 
     It is called ``NAME.unjudged.EXT``, with a number where that is taken.
     """
