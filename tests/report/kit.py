@@ -137,11 +137,22 @@ class Browser:
         self.driver.get(path.as_uri())
 
     def reload(self) -> None:
-        """Load the page again, as someone does who comes back; `refresh` may return before it has happened."""
-        time.sleep(0.5)  # what the page has just kept goes through another process before a new page can read it
+        """Load the page again, as someone does who comes back after a while."""
+        stored = "return JSON.stringify(Object.entries(localStorage).sort())"
+        kept = self.js(stored)
+        for _ in range(20):
+            self._refresh()
+            if self.js(stored) == kept:
+                return
+            # What a page keeps goes through another process before the next page can read it.
+            time.sleep(0.25)
+        raise AssertionError(f"the page kept {kept}, and this came back: {self.js(stored)}")
+
+    def _refresh(self) -> None:
+        """Load the page again; the driver may say that it is done before it has happened."""
         self.js("window.before = true")
         self.driver.refresh()
-        for _ in range(100):
+        for _ in range(400):
             if self.js("return window.before === undefined && document.readyState === 'complete'"):
                 return
             time.sleep(0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -46,9 +47,14 @@ class Parts(ABC):
             gains += self._below(db) * (band == number) * factor[number]
         return self.sound(gains)
 
-    def _below(self, db: float) -> Tensor:
+    @cached_property
+    def _ranked(self) -> tuple[Tensor, Tensor]:
+        """Give the order of all components, weak to strong, and the power of each with all before it, float64."""
         order = self.power.flatten().argsort(stable=True)
-        total = self.power.flatten()[order].double().cumsum(0)
+        return order, self.power.flatten()[order].double().cumsum(0)
+
+    def _below(self, db: float) -> Tensor:
+        order, total = self._ranked
         count = int((total <= total[-1] * 10 ** (-db / 10)).sum())
         below = torch.zeros(self.power.numel(), dtype=torch.bool, device=self.power.device)
         below[order[:count]] = True

@@ -8,6 +8,7 @@ turned, so the matrix of the whole is orthogonal: its transpose is its inverse, 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -39,9 +40,7 @@ def dct_iv(x: Tensor) -> Tensor:
     if not x.numel():  # some FFTs refuse to transform nothing
         return x
     size = x.shape[-1]
-    place = torch.arange(size // 2, device=x.device, dtype=torch.float64)
-    angle = -math.pi * (8 * place + 1) / (8 * size)
-    twist = torch.polar(torch.ones_like(angle), angle).to(torch.complex64 if x.dtype == torch.float32 else None)
+    twist = _twist(size, x.dtype, x.device)
     folded = torch.complex(x[..., ::2].contiguous(), x[..., 1::2].flip(-1).contiguous()) * twist
     spectrum = torch.fft.fft(folded) * twist * math.sqrt(2 / size)
     both = torch.stack([spectrum.real, -spectrum.imag.flip(-1)], dim=-1)
@@ -55,11 +54,27 @@ def _turn(blocks: Tensor, sign: float) -> Tensor:
     if count < 2:
         return blocks
     half = size // 2
-    angle = math.pi / (2 * size) * (torch.arange(half, device=blocks.device, dtype=torch.float64) + half + 0.5)
-    high, low = angle.sin().to(blocks), sign * angle.cos().to(blocks)
+    high, low = _border(size, blocks.dtype, blocks.device)
+    low = sign * low
     after = blocks[..., 1:, :half]
     before = blocks[..., :-1, half:].flip(-1)
     turned = blocks.clone()
     turned[..., 1:, :half] = high * after + low * before
     turned[..., :-1, half:] = (high * before - low * after).flip(-1)
     return turned
+
+
+@lru_cache(maxsize=32)
+def _twist(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Give the turns before and after the FFT of a DCT-IV of so many lines."""
+    place = torch.arange(size // 2, device=device, dtype=torch.float64)
+    angle = -math.pi * (8 * place + 1) / (8 * size)
+    return torch.polar(torch.ones_like(angle), angle).to(torch.complex64 if dtype == torch.float32 else None)
+
+
+@lru_cache(maxsize=32)
+def _border(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Give the sines and cosines of the angles by which two blocks of so many samples meet."""
+    half = size // 2
+    angle = math.pi / (2 * size) * (torch.arange(half, device=device, dtype=torch.float64) + half + 0.5)
+    return angle.sin().to(dtype), angle.cos().to(dtype)

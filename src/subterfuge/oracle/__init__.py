@@ -339,9 +339,7 @@ class Oracle:
                 answer = self._answer(wave)
                 margin = self._plain(self._threat.goal.margin(answer, self._focus[rows]).double())
                 said = self._said(wave, answer, margin, rows)
-            for place in range(len(chunk)):
-                one = slice(place, place + 1)
-                self._remember(admitted[one], margin[one], where, None if said is None else said[one])
+            self._remember(admitted, margin, rows, said)
             yield wave, answer, margin.cpu()
 
     def gradient(self, delta: Tensor, rows: Tensor | None = None, *, pull: bool = False) -> tuple[Tensor, Tensor]:
@@ -483,31 +481,35 @@ class Oracle:
         return self._victim.probabilities(wave)
 
     def _remember(self, admitted: Tensor, margin: Tensor, rows: Tensor, said: Tensor | None = None) -> None:
+        """Keep what answers about changes (n, T) tell; rows may name a clip more than once, in the order asked."""
+        sizes = self.size(admitted, rows).double().tolist()
         margin = margin.double().cpu()
-        self._last[rows] = margin
-        size = self.size(admitted, rows).double().cpu()
         wins = margin > self.needed[rows]
         if self._ask_decision and said is not None:
             wins &= self._threat.goal.reached(said, None, self._focus[rows]).cpu()
-        self.met[rows] = wins
-        for row, value in zip(rows.tolist(), margin.tolist(), strict=True):
+        latest = list({row: place for place, row in enumerate(rows.tolist())}.values())
+        self._last[rows[latest]], self.met[rows[latest]] = margin[latest], wins[latest]
+        told = zip(rows.tolist(), margin.tolist(), sizes, wins.tolist(), strict=True)
+        for place, (row, value, size, wins_here) in enumerate(told):
             low, high = self._margins[row]
             self._margins[row] = min(low, value), max(high, value)
-        further = margin > self.best_margin[rows]
-        if self.seeks == "quiet":
-            better = torch.where(wins, size < self.best_size[rows], further & ~self.won[rows])
-        else:
-            better = torch.where(wins, further | ~self.won[rows], further & ~self.won[rows])
-        for i in better.nonzero()[:, 0].tolist():
-            row = int(rows[i])
-            self.best[row] = admitted[i].detach()
-            self.best_margin[row] = margin[i]
-            self.won[row] = bool(wins[i])
-            self.best_size[row] = size[i] if self.won[row] else math.inf
-            self._note(row, float(margin[i]), float(admitted[i].norm()))
+            if self._is_better(row, value, size, wins_here):
+                self.best[row] = admitted[place].detach()
+                self.best_margin[row] = value
+                self.won[row] = wins_here
+                self.best_size[row] = size if wins_here else math.inf
+                self._note(row, value, float(admitted[place].norm()))
         if self._progress is not None and self._clock() - self._told > 0.2:
             self._told = self._clock()
             self._progress(self)
+
+    def _is_better(self, row: int, margin: float, size: float, wins: bool) -> bool:
+        """Say whether a candidate takes the place of a row's best."""
+        if not wins:
+            return not self.won[row] and margin > float(self.best_margin[row])
+        if self.seeks == "quiet":
+            return size < float(self.best_size[row])
+        return not self.won[row] or margin > float(self.best_margin[row])
 
     def _note(self, row: int, margin: float, size: float) -> None:
         snr_db = 20 * math.log10(float(self._norm[row]) / size) if size > 0 and self._norm[row] > 0 else None
