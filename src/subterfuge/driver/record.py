@@ -7,6 +7,7 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,12 @@ def advice_for(
 
 def versions() -> dict[str, str]:
     """Give the versions of what the numbers depend on."""
-    found = {"python": platform.python_version()}
+    return {"python": platform.python_version()} | _installed()
+
+
+@cache
+def _installed() -> dict[str, str]:
+    found = {}
     for package in (
         "sonic-subterfuge",
         "torch",
