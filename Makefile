@@ -19,7 +19,7 @@ demo: $(READY)
 	$(BIN)/subterfuge demo --out demo-out
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: $(READY)
 	$(BIN)/ruff check src tests bench tools

@@ -152,6 +152,7 @@ def fitted(name: str, k: int) -> tuple[Any, Twin]:
     return estimator, twin_of(estimator)
 
 
+@cache
 def questions(estimator: Any, k: int) -> NDArray[np.float64]:
     """Give easy, far and hard inputs: the hard ones lie within 1e-7 of where the answer changes."""
     x, _ = data(k)
