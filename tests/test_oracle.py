@@ -13,7 +13,7 @@ from tests.attacks.toys import RATE, Toy, at_distance, bands, linear, tones, two
 from torch import Tensor
 
 from subterfuge.errors import VictimError
-from subterfuge.oracle import BudgetSpent, Oracle, answer_for, dice, passband
+from subterfuge.oracle import BudgetSpent, Oracle, answer_for, dice, passband, within
 from subterfuge.threat import (
     Budget,
     Confident,
@@ -410,6 +410,18 @@ def test_the_passband_is_1_below_0_above_and_falls_in_three_per_cent() -> None:
     assert (factors[hz <= 0.97 * 2000] == 1).all()
     assert (factors.diff() <= 0).all()
     assert passband(4001, RATE, 2000.0).shape == torch.fft.rfft(torch.zeros(4001)).shape
+
+
+@pytest.mark.parametrize("length", [1, 2, 2000, 2001])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_what_is_within_a_band_is_the_same_with_and_without_a_slope(length: int, dtype: torch.dtype) -> None:
+    wave = torch.randn(3, length, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    band = passband(length, RATE, 1500.0).to(dtype)
+    plain, sloped = within(wave, band), within(wave.clone().requires_grad_(), band)
+    assert plain.dtype == dtype
+    assert torch.allclose(plain, sloped.detach(), rtol=0, atol=10 * torch.finfo(dtype).eps)
+    assert all(torch.equal(within(row[None], band)[0], both) for row, both in zip(wave, plain, strict=True))
+    assert sloped.requires_grad
 
 
 @pytest.mark.parametrize("cutoff_hz", [None, 1500.0])

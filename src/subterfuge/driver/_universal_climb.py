@@ -11,7 +11,7 @@ from torch import Tensor
 
 from subterfuge.driver._universal_sound import Mix, level_of, piece_of
 from subterfuge.errors import AttackError, VictimError
-from subterfuge.oracle import answer_for
+from subterfuge.oracle import answer_for, within
 from subterfuge.oracle.asking import slope_of
 from subterfuge.threat import Goal
 from subterfuge.victim import Victim
@@ -110,7 +110,7 @@ def heard_with(
     clean = torch.stack([one.wave for one in clips])
     pieces = [piece_of(sound, begin, clean.shape[-1]) for sound, begin in zip(sounds, begins, strict=True)]
     reaching = [
-        piece if one.band is None else torch.fft.irfft(torch.fft.rfft(piece) * one.band, n=len(piece))
+        piece if one.band is None else within(piece, one.band)
         for piece, one in zip(pieces, clips, strict=True)
     ]
     wave: Tensor = (clean + mix.scaled(torch.stack(reaching), clean, raised_db)).clamp(-1, 1)

@@ -23,7 +23,7 @@ from subterfuge.driver.controls_case import Case, find_case
 from subterfuge.driver.judge import read
 from subterfuge.errors import ClipError, InputError, VictimError
 from subterfuge.hearing.levels import snr_db
-from subterfuge.oracle import dice, passband
+from subterfuge.oracle import dice, passband, within
 from subterfuge.outcome import finite
 from subterfuge.threat import Maximise, Threat, index_of
 from subterfuge.victim import Gives, Victim, duels_of
@@ -309,7 +309,7 @@ def _heard(clip: Clip, clean: Tensor, noise: Tensor, size: float, rate: int) -> 
     """Give what is heard of a clip's file with noise added, whose change is of the length `size` after rounding."""
     if clip.sample_rate != rate:
         band = passband(len(noise), rate, 0.9 * min(clip.sample_rate, rate) / 2)
-        noise = torch.fft.irfft(torch.fft.rfft(noise) * band, n=len(noise))
+        noise = within(noise, band)
     scale, low, high = size / max(float(noise.norm()), 1e-30), 0.0, math.inf
     nearest, heard = math.inf, clean
     for _ in range(10):  # rounding swallows what is fainter than a step of the file: the size then jumps with the scale

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from subterfuge.errors import VictimError
 from subterfuge.hearing.ear import Ear
-from subterfuge.oracle.admitting import passband, rounded_inside
+from subterfuge.oracle.admitting import passband, rounded_inside, within
 from subterfuge.oracle.asking import answer_for, slope_of
 from subterfuge.oracle.chance import dice
 from subterfuge.oracle.step import Step
@@ -35,6 +35,7 @@ __all__ = [
     "dice",
     "passband",
     "rounded_inside",
+    "within",
 ]
 
 Seeks = Literal["quiet", "margin"]
@@ -409,8 +410,7 @@ class Oracle:
     def _in_band(self, wave: Tensor) -> Tensor:
         if self._band is None or not len(wave):  # some FFTs refuse to transform nothing
             return wave
-        heard: Tensor = torch.fft.irfft(torch.fft.rfft(wave) * self._band, n=wave.shape[-1])
-        return heard
+        return within(wave, self._band)
 
     def _chosen(self, rows: Tensor | None) -> Tensor:
         open_rows = self.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import scipy.fft
 import torch
 from torch import Tensor
 
@@ -13,6 +14,17 @@ def passband(length: int, sample_rate: float, cutoff_hz: float) -> Tensor:
     hz = torch.fft.rfftfreq(length, 1 / sample_rate)
     factors: Tensor = ((cutoff_hz - hz) / (0.03 * cutoff_hz)).clamp(0, 1)
     return factors
+
+
+def within(wave: Tensor, band: Tensor) -> Tensor:
+    """Give waves (..., T) with their spectrum times `band`, (T // 2 + 1,), as `passband` gives it. Differentiable.
+
+    On the CPU by scipy: torch plans a transform of such a length anew at each call, which takes longer than to do it.
+    """
+    if wave.requires_grad or wave.device.type != "cpu":
+        heard: Tensor = torch.fft.irfft(torch.fft.rfft(wave) * band, n=wave.shape[-1])
+        return heard
+    return torch.from_numpy(scipy.fft.irfft(scipy.fft.rfft(wave.numpy()) * band.numpy(), n=wave.shape[-1]))
 
 
 def rounded_inside(limit: Limit, delta: Tensor, clean: Tensor, grid: Tensor) -> Tensor:
