@@ -110,8 +110,7 @@ def heard_with(
     clean = torch.stack([one.wave for one in clips])
     pieces = [piece_of(sound, begin, clean.shape[-1]) for sound, begin in zip(sounds, begins, strict=True)]
     reaching = [
-        piece if one.band is None else within(piece, one.band)
-        for piece, one in zip(pieces, clips, strict=True)
+        piece if one.band is None else within(piece, one.band) for piece, one in zip(pieces, clips, strict=True)
     ]
     wave: Tensor = (clean + mix.scaled(torch.stack(reaching), clean, raised_db)).clamp(-1, 1)
     return wave

@@ -9,20 +9,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from subterfuge.errors import VictimError
 from subterfuge.hearing.ear import Ear
-from subterfuge.oracle.admitting import passband, rounded_inside, within
+from subterfuge.oracle.admitting import Admission, passband, within
 from subterfuge.oracle.asking import answer_for, slope_of
 from subterfuge.oracle.chance import dice
+from subterfuge.oracle.questions import Hill, Questions
 from subterfuge.oracle.step import Step
 from subterfuge.oracle.views import View, Worst
-from subterfuge.threat import Goal, Threat, Unlimited, log_odds
-from subterfuge.victim import Kind, Victim
+from subterfuge.threat import Goal, Threat, Unlimited
+from subterfuge.victim import Victim
 
 __all__ = [
     "BATCH",
@@ -34,14 +35,10 @@ __all__ = [
     "answer_for",
     "dice",
     "passband",
-    "rounded_inside",
     "within",
 ]
 
 Seeks = Literal["quiet", "margin"]
-Hill = Literal["pull", "odds"]
-SUM = 1e-2
-"""How far from 1 the sum of probabilities may be."""
 BATCH = 32
 """Candidates of a population that go through the victim at once."""
 
@@ -93,18 +90,17 @@ class Oracle:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         rows = len(clean)
-        self._victim = victim
         self._threat = threat
         self._clean = clean
         self._focus = focus
         self._norm = clean.norm(dim=-1)
-        self._grid = torch.tensor(list(grid or [0.0] * rows), dtype=clean.dtype, device=clean.device)[:, None]
-        self._ask_decision = ask_decision
+        steps = torch.tensor(list(grid or [0.0] * rows), dtype=clean.dtype, device=clean.device)[:, None]
+        band = None if cutoff_hz is None else passband(clean.shape[-1], victim.sample_rate, cutoff_hz).to(clean)
+        self._admission = Admission(threat.limit, clean, steps, band)
         self._ear = ear
         self._worst = Worst(views, softness) if views else None
         self._cost = 1 + len(views)
-        self._band = None if cutoff_hz is None else passband(clean.shape[-1], victim.sample_rate, cutoff_hz).to(clean)
-        self._labels_only = labels_only
+        self._questions = Questions(victim, threat.goal, labels_only=labels_only, ask_decision=ask_decision)
         timed = threat.budget.seconds is not None
         self._at_once = max(1, getattr(victim, "workers", 1)) if timed else getattr(victim, "at_once", BATCH)
         self.most_queries = threat.budget.queries
@@ -136,7 +132,7 @@ class Oracle:
         self.history: list[list[Step]] = [[] for _ in range(rows)]
         self.findings: list[dict[str, Any]] = [{} for _ in range(rows)]
         """What an attack wants told of its run: plain JSON values by name, for each row."""
-        self.notes: list[str] = []
+        self.notes = self._questions.notes
         """What is strange about the victim's answers, each told once."""
         self._margins = [(math.inf, -math.inf)] * rows
         self._last = torch.full((rows,), -math.inf, dtype=torch.float64)
@@ -204,7 +200,7 @@ class Oracle:
             seeks=self.seeks,
             ear=None if self._ear is None else self._ear.of(only),
         )
-        inner._band = self._band
+        inner._admission = replace(inner._admission, band=self._admission.band)
         return inner
 
     def open(self) -> Tensor:
@@ -220,13 +216,11 @@ class Oracle:
 
     def project(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
         """Give the nearest changes inside the band and the limit, shape (n, T), not yet on the file's grid."""
-        pick = slice(None) if rows is None else rows
-        return self._threat.limit.at(pick).project(self._in_band(delta), self._clean[pick])
+        return self._admission.of(rows).project(delta)
 
     def steepest(self, slope: Tensor, rows: Tensor | None = None) -> Tensor:
         """Give the changes on the limit's edge that gain most along slopes (n, T)."""
-        pick = slice(None) if rows is None else rows
-        return self._threat.limit.at(pick).steepest(slope, self._clean[pick])
+        return self._admission.of(rows).steepest(slope)
 
     def admit(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
         """Give the nearest admissible changes: inside the limit, on the file's grid, within full scale.
@@ -235,16 +229,7 @@ class Oracle:
             delta: changes, shape (n, T).
             rows: which rows they are for, indices (n,); all if None.
         """
-        pick = slice(None) if rows is None else rows
-        clean, grid = self._clean[pick], self._grid[pick]
-        limit = self._threat.limit.at(pick)
-        low, high = (-1 - clean).clamp_max(0), (1 - clean).clamp_min(0)
-        inside = limit.project(self._in_band(delta), clean).clamp(low, high)
-        admitted = torch.where(grid > 0, torch.round(inside / grid.clamp_min(1e-12)) * grid, inside)
-        over = ~limit.allows(admitted, clean)
-        if bool(over.any()):
-            admitted[over] = rounded_inside(limit.at(over), inside[over], clean[over], grid[over])
-        return admitted
+        return self._admission.of(rows).admit(delta)
 
     def margins(self, delta: Tensor, rows: Tensor | None = None) -> Tensor:
         """Ask one query a row: how far past the goal is each candidate, float64, shape (n,)?
@@ -263,8 +248,8 @@ class Oracle:
                 wave = self._clean[chosen] + admitted
                 answer, margin, _ = self._seen(wave, chosen, pull=False)
                 self._also(self.queries, chosen)
-                margin = self._plain(margin)
-                said = self._said(wave, answer, margin, chosen)
+                margin = self._questions.plain(margin)
+                said = self._questions.said(wave, answer, margin, self.needed[chosen])
             self._remember(admitted, margin, chosen, said)
         return self._last.clone() if rows is None else self._last[rows]
 
@@ -286,7 +271,7 @@ class Oracle:
         margins, hills = [], []
         for wave, answer, margin in self._asked(deltas, row):
             margins.append(margin)
-            hills.append(self._hill(wave, answer, torch.tensor([row]).expand(len(wave)), hill).cpu())
+            hills.append(self._questions.hill(wave, answer, self._focus[row].expand(len(wave)), hill).cpu())
         if not margins:
             return torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
         return torch.cat(margins), torch.cat(hills)
@@ -304,7 +289,7 @@ class Oracle:
         margins, answers = [], []
         for _, answer, margin in self._asked(deltas, row):
             margins.append(margin)
-            answers.append(self._straight(answer).double().cpu())
+            answers.append(self._questions.straight(answer).double().cpu())
         if not margins:
             return torch.zeros(0, dtype=torch.float64), torch.zeros(0, len(self.labels), dtype=torch.float64)
         return torch.cat(margins), torch.cat(answers)
@@ -314,11 +299,6 @@ class Oracle:
         focus = self._focus[row].cpu().expand(len(answer))
         goal = self._threat.goal
         return goal.margin(answer.softmax(-1) if goal.asks == "probabilities" else answer, focus)
-
-    def _straight(self, answer: Tensor) -> Tensor:
-        if self._threat.goal.asks != "probabilities":
-            return answer
-        return answer.double().clamp_min(1e-300).log()
 
     def _asked(self, deltas: Tensor, row: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Ask about changes, some at a time; give waves, answers and margins of each part."""
@@ -337,9 +317,9 @@ class Oracle:
             with torch.no_grad():
                 admitted = self.admit(chunk, rows)
                 wave = self._clean[rows] + admitted
-                answer = self._answer(wave)
-                margin = self._plain(self._threat.goal.margin(answer, self._focus[rows]).double())
-                said = self._said(wave, answer, margin, rows)
+                answer = self._questions.answer(wave)
+                margin = self._questions.plain(self._threat.goal.margin(answer, self._focus[rows]).double())
+                said = self._questions.said(wave, answer, margin, self.needed[rows])
             self._remember(admitted, margin, rows, said)
             yield wave, answer, margin.cpu()
 
@@ -364,9 +344,9 @@ class Oracle:
             answer, margin, hill = self._seen(wave, chosen, pull=pull)
             self._also(self.gradients, chosen)
             slope = slope_of(hill, wave)
-            said = self._said(wave.detach(), answer.detach(), margin.detach(), chosen)
+            said = self._questions.said(wave.detach(), answer.detach(), margin.detach(), self.needed[chosen])
             self._remember(admitted, margin.detach(), chosen, said)
-            slopes[chosen] = self._in_band(slope.to(slopes.dtype))
+            slopes[chosen] = self._admission.in_band(slope.to(slopes.dtype))
         pick = slice(None) if rows is None else rows
         return self._last[pick].clone(), slopes[pick]
 
@@ -376,7 +356,7 @@ class Oracle:
         answers = []
 
         def ask(heard: Tensor) -> tuple[Tensor, Tensor]:
-            answers.append(self._answer(heard))
+            answers.append(self._questions.answer(heard))
             margin = goal.margin(answers[-1], focus).double()
             return margin, goal.pull(answers[-1], focus).double() if pull else margin
 
@@ -407,11 +387,6 @@ class Oracle:
         self.best_size[row] = math.inf
         self.best_margin[row] = -math.inf
 
-    def _in_band(self, wave: Tensor) -> Tensor:
-        if self._band is None or not len(wave):  # some FFTs refuse to transform nothing
-            return wave
-        return within(wave, self._band)
-
     def _chosen(self, rows: Tensor | None) -> Tensor:
         open_rows = self.open()
         wanted = torch.arange(self.rows) if rows is None else rows
@@ -428,64 +403,12 @@ class Oracle:
         full[rows] = delta
         return full
 
-    def _answer(self, wave: Tensor) -> Tensor:
-        goal = self._threat.goal
-        answer = answer_for(goal, self._victim, wave, labels_only=self._labels_only)
-        if answer is None:
-            raise VictimError(f"the victim has no probabilities, which the goal {goal.name} asks for")
-        expected = (len(wave), len(self.labels))
-        if tuple(answer.shape) not in (expected, (*expected, len(self.labels))):
-            raise VictimError(
-                f"the victim answered {len(wave)} clips with numbers of shape {tuple(answer.shape)}; "
-                f"{expected} was expected"
-            )
-        if not bool(torch.isfinite(answer).all()):
-            raise VictimError("the victim answered NaN or infinite scores, where finite ones were expected")
-        if not self.notes and (goal.asks == "probabilities" or self._victim.kind is Kind.LOG_PROBABILITY):
-            self._check_sum(answer.detach() if goal.asks == "probabilities" else answer.detach().exp())
-        return answer
-
-    def _check_sum(self, chances: Tensor) -> None:
-        total = chances.sum(-1)
-        worst = float(total[(total - 1).abs().argmax()])
-        if chances.ndim == 2 and not self._labels_only and abs(worst - 1) > SUM:
-            self.notes.append(f"the victim's probabilities of a sound add up to {worst:.4g}, where 1 was expected")
-
-    def _plain(self, margin: Tensor) -> Tensor:
-        """Give margins, or, where labels alone are seen, 1 for yes and -1 for no."""
-        return torch.where(margin >= 0, 1.0, -1.0).to(margin) if self._labels_only else margin
-
-    def _said(self, wave: Tensor, answer: Tensor, margin: Tensor, rows: Tensor) -> Tensor | None:
-        """Give what the victim decides, where that is asked and something may win; from its answer, if that tells."""
-        if not self._ask_decision or not bool((margin.cpu() > self.needed[rows]).any()):
-            return None
-        victim = self._victim
-        if victim.kind is Kind.LOG_PROBABILITY and getattr(victim, "answers_most_probable", False):
-            return answer.argmax(-1)
-        return victim.decide(wave)
-
-    def _hill(self, wave: Tensor, answer: Tensor, rows: Tensor, hill: Hill) -> Tensor:
-        goal, focus = self._threat.goal, self._focus[rows]
-        chances = None
-        if hill == "odds" and not self._labels_only and self._victim.kind is not Kind.TAGS:
-            with torch.no_grad():
-                chances = answer if goal.asks == "probabilities" else self._chances(wave, answer)
-        if chances is None:
-            return self._plain(goal.pull(answer, focus).double())
-        odds = log_odds(chances, focus).double()
-        return -odds if goal.name == "untargeted" else odds
-
-    def _chances(self, wave: Tensor, answer: Tensor) -> Tensor | None:
-        if self._victim.kind is Kind.LOG_PROBABILITY:  # no second question to a victim that is paid by the query
-            return answer.exp()
-        return self._victim.probabilities(wave)
-
     def _remember(self, admitted: Tensor, margin: Tensor, rows: Tensor, said: Tensor | None = None) -> None:
         """Keep what answers about changes (n, T) tell; rows may name a clip more than once, in the order asked."""
         sizes = self.size(admitted, rows).double().tolist()
         margin = margin.double().cpu()
         wins = margin > self.needed[rows]
-        if self._ask_decision and said is not None:
+        if said is not None:
             wins &= self._threat.goal.reached(said, None, self._focus[rows]).cpu()
         latest = list({row: place for place, row in enumerate(rows.tolist())}.values())
         self._last[rows[latest]], self.met[rows[latest]] = margin[latest], wins[latest]

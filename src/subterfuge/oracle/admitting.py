@@ -2,11 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import scipy.fft
 import torch
 from torch import Tensor
 
 from subterfuge.threat import Limit
+
+
+@dataclass(frozen=True, eq=False)
+class Admission:
+    """Lets changes of clips through as the file can hold them."""
+
+    limit: Limit
+    clean: Tensor
+    """The clips as the victim hears them, shape (N, T)."""
+    grid: Tensor
+    """The step in which each file holds a change, shape (N, 1), 0 for no rounding."""
+    band: Tensor | None = None
+    """What reaches the files, as `passband` gives it; None for everything."""
+
+    def of(self, rows: Tensor | None) -> Admission:
+        """Give that of some rows, in their order; of all if None."""
+        if rows is None:
+            return self
+        return replace(self, limit=self.limit.at(rows), clean=self.clean[rows], grid=self.grid[rows])
+
+    def in_band(self, wave: Tensor) -> Tensor:
+        """Give what of waves (n, T) reaches the files."""
+        return wave if self.band is None or not len(wave) else within(wave, self.band)
+
+    def project(self, delta: Tensor) -> Tensor:
+        """Give the nearest changes inside the band and the limit, shape (N, T), not yet on the files' grid."""
+        return self.limit.project(self.in_band(delta), self.clean)
+
+    def steepest(self, slope: Tensor) -> Tensor:
+        """Give the changes on the limit's edge that gain most along slopes (N, T)."""
+        return self.limit.steepest(slope, self.clean)
+
+    def admit(self, delta: Tensor) -> Tensor:
+        """Give the nearest changes inside the limit, on the files' grid and within full scale, shape (N, T)."""
+        clean, grid = self.clean, self.grid
+        low, high = (-1 - clean).clamp_max(0), (1 - clean).clamp_min(0)
+        inside = self.project(delta).clamp(low, high)
+        admitted = torch.where(grid > 0, torch.round(inside / grid.clamp_min(1e-12)) * grid, inside)
+        over = ~self.limit.allows(admitted, clean)
+        if bool(over.any()):
+            admitted[over] = rounded_inside(self.limit.at(over), inside[over], clean[over], grid[over])
+        return admitted
 
 
 def passband(length: int, sample_rate: float, cutoff_hz: float) -> Tensor:
