@@ -24,7 +24,9 @@ from subterfuge import LeastSNR, Targeted, Threat, Untargeted, Victim, attack, l
 from subterfuge.attacks import PGD, Quietest
 from subterfuge.cli import guarded
 from subterfuge.cli.control import control as command
-from subterfuge.driver.controls import Estimate, _taking, control, estimate, shuffled
+from subterfuge.driver._controls_noise import shuffled
+from subterfuge.driver.controls import control
+from subterfuge.driver.controls_figures import Estimate, estimate, taking
 from subterfuge.errors import InputError, VictimError
 from subterfuge.outcome import outcome_path
 
@@ -195,8 +197,8 @@ def test_noise_that_moves_nothing_drifts_nowhere(won: Path, bands: Victim) -> No
 
 
 def test_of_two_classes_the_one_that_noise_favours_is_named() -> None:
-    assert _taking({"a": Estimate(-0.5, -0.6, -0.4), "b": Estimate(0.5, 0.4, 0.6)}) == ("b",)
-    assert _taking({"a": Estimate(0.0, -0.1, 0.1), "b": Estimate(0.0, -0.1, 0.1)}) == ()
+    assert taking({"a": Estimate(-0.5, -0.6, -0.4), "b": Estimate(0.5, 0.4, 0.6)}) == ("b",)
+    assert taking({"a": Estimate(0.0, -0.1, 0.1), "b": Estimate(0.0, -0.1, 0.1)}) == ()
 
 
 def test_few_draws_tell_nothing(won: Path, bands: Victim) -> None:

@@ -37,7 +37,7 @@ LEVEL = Level(sample_rate=RATE, rms_dbfs=-30.0, low_hz=200.0, high_hz=3000.0)
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dozen beginnings are enough for small worlds."""
-    monkeypatch.setattr("subterfuge.driver.synthesis.BEGINNINGS", 12)
+    monkeypatch.setattr("subterfuge.driver._synthesis_begin.BEGINNINGS", 12)
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_the_embedded_victim_believes_a_sound_made_of_noise(tmp_path: Path) -> N
 def test_a_black_box_is_pleased_too_and_pays_by_the_query(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("subterfuge.driver.synthesis.BEGINNINGS", 100)
+    monkeypatch.setattr("subterfuge.driver._synthesis_begin.BEGINNINGS", 100)
     victim = load_victim(card(tmp_path / "cards", "scores"))
     out = tmp_path / "o.wav"
     made = synthesise(victim, "high", seconds=0.2, by=name, budget=Budget(queries=300), out=out)
@@ -303,7 +303,7 @@ def calls_of(tries: int, victim: Victim, folder: Path) -> Mortal:
     """Say how often a victim is asked for a sound from so many beginnings."""
     mortal: Any = Mortal(victim)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("subterfuge.driver.synthesis.TRIES", {Gives.GRADIENTS: tries})
+        patch.setattr("subterfuge.driver._synthesis_climb.TRIES", {Gives.GRADIENTS: tries})
         synthesise(mortal, "high", seconds=0.2, by=SHORT, out=folder / "whole.wav", force=True)
     assert isinstance(mortal, Mortal)
     return mortal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from subterfuge.attacks.quietest import Quietest
-from subterfuge.driver import QUIETEST
+from subterfuge.driver.fit import QUIETEST
 from subterfuge.errors import InputError, nearest
 from subterfuge.victim import Gives, Victim
 

@@ -19,7 +19,8 @@ from subterfuge.campaign.pool import told, victim_of
 from subterfuge.campaign.protocol import Search
 from subterfuge.campaign.rows import Job
 from subterfuge.campaign.spool import Spool
-from subterfuge.driver import attack, check_heard, score
+from subterfuge.driver import attack, score
+from subterfuge.driver.heard import check_heard
 from subterfuge.driver.record import name_of
 from subterfuge.driver.service import bill_of, words_of
 from subterfuge.driver.survival import survive

@@ -170,7 +170,8 @@ def attack(
     from subterfuge.attacks import make_attack
     from subterfuge.audio import Clip
     from subterfuge.driver import attack as run
-    from subterfuge.driver import check_heard, default_attack
+    from subterfuge.driver.fit import default_attack
+    from subterfuge.driver.heard import check_heard
     from subterfuge.driver.place import place_for
     from subterfuge.driver.record import file_word
     from subterfuge.threat import Budget, Threat, parse_goal, parse_limit

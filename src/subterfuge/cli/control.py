@@ -23,7 +23,8 @@ from subterfuge.cli.show import print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 
 if TYPE_CHECKING:
-    from subterfuge.driver.controls import Control, Estimate
+    from subterfuge.driver.controls import Control
+    from subterfuge.driver.controls_figures import Estimate
 
 
 @click.command(

@@ -14,14 +14,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from subterfuge.attacks import ATTACKS, Attack, climbs, knobs_of, make_attack
+from subterfuge.attacks import Attack, knobs_of, make_attack
 from subterfuge.audio import MAX_SECONDS, Clip
 from subterfuge.audio.place import check_target
+from subterfuge.driver._remarks import remarks_on
 from subterfuge.driver.control import control_of
+from subterfuge.driver.fit import check_fit, default_attack
+from subterfuge.driver.heard import heard_wave
 from subterfuge.driver.judge import Judged, ask
 from subterfuge.driver.others import others_of
 from subterfuge.driver.place import keep_unjudged, place_for, publish, workshop
@@ -40,24 +41,18 @@ from subterfuge.driver.record import (
 from subterfuge.driver.robust import Robust
 from subterfuge.driver.search import Search, Unjudged, searched_on
 from subterfuge.driver.service import bill_of
-from subterfuge.errors import AttackError, ClipError, VictimError
+from subterfuge.errors import AttackError, VictimError
 from subterfuge.hearing.compare import Difference, compare
 from subterfuge.oracle import Oracle
 from subterfuge.outcome import Outcome
-from subterfuge.threat import LeastSNR, Maximise, TagOff, TagOn, Threat, Unlimited, fitted
+from subterfuge.threat import LeastSNR, Maximise, Threat, Unlimited, fitted
 from subterfuge.transforms import Transform, parse_transforms
 from subterfuge.victim import Gives, Kind, Victim
 
 LOUDEST_MAXIMISE = LeastSNR(40.0)
 """The limit of a goal without an end, where none was given."""
-QUIETEST = {Gives.GRADIENTS: "quietest", Gives.SCORES: "substitute", Gives.LABELS: "hopskipjump"}
-"""The attack that is chosen where none is named, by what the victim gives: the best on the original study's rows."""
-LARGEST = {Gives.GRADIENTS: "pgd", Gives.SCORES: "evolution"}
-"""The same for the goal without an end; labels alone cannot be climbed."""
 NOT_ASKED = "not asked"
 """What is recorded of a file about which the victim no longer answered."""
-QUIET = 1e-4
-"""Peak below which a clip is near-silent: a change of one 16-bit step is louder."""
 
 
 def attack(
@@ -121,7 +116,7 @@ def attack(
     by = by or default_attack(threat, on or victim)
     method = make_attack(by) if isinstance(by, str) else by
     searched = on or searched_on(victim, method)
-    _check_fit(method, victim, searched, threat)
+    check_fit(method, victim, searched, threat)
     if robust and method.needs is not Gives.GRADIENTS:
         way = "use --attack quietest or pgd"
         if searched.gives < Gives.GRADIENTS and (victim.twin or victim).gives < Gives.GRADIENTS:
@@ -130,7 +125,7 @@ def attack(
             f"--robust works with attacks that follow gradients, and {name_of(method)} asks for "
             f"{method.needs.name.lower()}; {way}"
         )
-    wave = _heard(clip, victim.sample_rate, notes)
+    wave = heard_wave(clip, victim.sample_rate, notes)
     clean = torch.from_numpy(wave)[None]
     said = int(victim.decide(clean)[0])
     if isinstance(threat.goal, Maximise) and not threat.goal.tag and victim.probabilities(clean) is None:
@@ -256,7 +251,7 @@ def attack(
                 noise = control_of(clip, victim, threat, judged, wave, focus, seed, control)
             except VictimError as death:  # the win is proven all the same
                 notes.append(f"no control: {death}")
-        notes.extend([*search.oracle.notes, *_remarks(difference, noise, threat)])
+        notes.extend([*search.oracle.notes, *remarks_on(difference, noise, threat)])
         if search.drowned and not already and (not won or difference.snr_db == math.inf):
             notes.append(
                 "the steps of the file are louder than what the clip masks where it is quietest, so rounding leaves "
@@ -289,102 +284,6 @@ def attack(
         if final is not None and judged is not None:
             publish(judged.file, final, outcome)
     return outcome
-
-
-def default_attack(threat: Threat, victim: Victim) -> str:
-    """Give the name of the attack for a threat and a victim where none is named."""
-    sees = max(victim.gives, Gives.LABELS if victim.twin is None else victim.twin.gives)
-    return (LARGEST if isinstance(threat.goal, Maximise) else {}).get(sees, QUIETEST[sees])
-
-
-def _check_fit(method: Attack, victim: Victim, on: Victim, threat: Threat) -> None:
-    name = name_of(method)
-    if tuple(on.labels) != tuple(victim.labels) or on.sample_rate != victim.sample_rate:
-        raise AttackError(
-            f"{on.name} has the labels {', '.join(on.labels)} at {on.sample_rate} Hz, and the victim {victim.name} "
-            f"{', '.join(victim.labels)} at {victim.sample_rate} Hz; a search on it needs the same of both"
-        )
-    if isinstance(threat.goal, TagOn | TagOff) and (victim.gives is Gives.LABELS or on.kind is not Kind.TAGS):
-        which = victim if victim.gives is Gives.LABELS else on
-        raise AttackError(
-            f"the goal {threat.goal.name} asks for the scores of every tag, and {which.name} gives "
-            f"{'labels only' if which.gives is Gives.LABELS else which.kind.value}; use the goal targeted"
-        )
-    if on.gives < method.needs:
-        why = getattr(victim, "no_twin", None)
-        because = f" ({why})" if why else ""
-        less = [name for name, kind in ATTACKS.items() if on.gives >= kind.needs]
-        raise AttackError(
-            f"the attack {name} needs {method.needs.name.lower()}, and the victim {on.name} gives "
-            f"{on.gives.name.lower()} only{because}; try an attack that needs no more than that: {', '.join(less)}"
-            + (" (or -o learn=labels)" if name == "substitute" else "")
-        )
-    if isinstance(threat.goal, Maximise) and Gives.LABELS in (method.needs, on.gives):
-        raise AttackError(
-            f"the goal maximise climbs scores, and {name} sees labels alone of {on.name}; use the goal targeted"
-        )
-    if isinstance(threat.goal, Maximise) and not climbs(method):
-        able = [name for name, kind in ATTACKS.items() if climbs(kind) and on.gives >= kind.needs]
-        raise AttackError(
-            f"the goal maximise has no end, and {name} stops at its quietest win; use --attack {' or '.join(able)}"
-        )
-    if method.seeks == "margin" and isinstance(threat.limit, Unlimited):
-        raise AttackError(f"{name} looks for the largest margin inside a limit, and there is none; add --limit snr=40")
-
-
-def _remarks(difference: Difference, noise: dict[str, Any] | None, threat: Threat) -> list[str]:
-    """Say what a win is not worth, and where a limit is not what it seems."""
-    remarks = []
-    if isinstance(threat.goal, Maximise) and difference.snr_db == math.inf:
-        remarks.append("nothing was gained: the clip comes back unchanged")
-    if difference.snr_db < 0:
-        remarks.append(f"the change is louder than the sound: {difference.snr_db:.1f} dB SNR")
-    same = noise["same_level_and_spectrum"] if noise else {"hits": 0, "draws": 1}
-    if same["hits"] * 2 >= same["draws"]:
-        remarks.append(
-            f"noise as loud wins as well, {same['hits']} of {same['draws']}: the attack gains nothing over it"
-        )
-    alone = difference.share_above_threshold_channels or 0.0
-    if alone > max(0.01, 2 * (difference.share_above_threshold or 0.0)):
-        remarks.append(
-            f"one channel hides less than the mean of all: over the channels {100 * alone:.0f} % of the cells lie "
-            "above the masking threshold; --limit masking minds it"
-        )
-    most = getattr(threat.limit, "peak", None)
-    if most is not None and (difference.peak or 0) > most:
-        remarks.append("the limit binds the mono fold at the victim's rate; a sample of the file changed by more")
-    return remarks
-
-
-def check_heard(clip: Clip, victim: Victim) -> None:
-    """Refuse a clip of which a victim hears nothing.
-
-    Raises:
-        ClipError: it is silent, or nearly so, or its channels cancel.
-    """
-    _heard(clip, victim.sample_rate, [])
-
-
-def _heard(clip: Clip, rate: int, notes: list[str]) -> NDArray[np.float32]:
-    top = float(np.max(np.abs(clip.samples), initial=0.0))
-    if clip.is_silent or top == 0:
-        raise ClipError(f"{clip.name} is digital silence: every sample is zero, so no change is quiet beside it")
-    if top < QUIET:
-        raise ClipError(
-            f"{clip.name} is near-silent: its peak is {20 * math.log10(top):.0f} dB of full scale, and {QUIET:g} "
-            f"({20 * math.log10(QUIET):.0f} dB) or more was expected; raise its level first"
-        )
-    wave = clip.mono(rate)
-    if float(np.max(np.abs(wave))) < QUIET:
-        raise ClipError(
-            f"{clip.name}: the mean of its {clip.channels} channels at {rate} Hz, which is what the victim hears, is "
-            "near-silent, for they cancel; give one channel alone"
-        )
-    if clip.channels > 1:
-        notes.append(f"the victim hears the mean of {clip.channels} channels")
-    if clip.sample_rate != rate:
-        notes.append(f"the victim hears {clip.sample_rate} Hz resampled to {rate} Hz")
-    return wave
 
 
 def score(clip: Clip | str | Path, victim: Victim, *, max_seconds: float = MAX_SECONDS) -> dict[str, Any]:

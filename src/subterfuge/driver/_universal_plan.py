@@ -11,11 +11,11 @@ import torch
 
 from subterfuge.audio import Clip
 from subterfuge.audio.place import check_target
-from subterfuge.driver import check_heard
 from subterfuge.driver._universal_climb import Climb, Heard
 from subterfuge.driver._universal_evolve import Evolve
 from subterfuge.driver._universal_record import universal_path
 from subterfuge.driver._universal_split import deal, hold_out, recordings
+from subterfuge.driver.heard import check_heard
 from subterfuge.driver.judge import read
 from subterfuge.driver.place import place_for
 from subterfuge.errors import AttackError, ClipError, InputError, OutputError

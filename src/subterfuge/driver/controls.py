@@ -7,9 +7,7 @@ a class that the attack alone raises is its doing.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,78 +16,27 @@ import torch
 from torch import Tensor
 
 from subterfuge.attacks.noise import same_spectrum, white
-from subterfuge.audio import MAX_SECONDS, Clip, hear
+from subterfuge.audio import MAX_SECONDS, hear
+from subterfuge.driver._controls_noise import heard_through, shuffled
+from subterfuge.driver._controls_words import verdict_of
 from subterfuge.driver.controls_case import Case, find_case
+from subterfuge.driver.controls_figures import CHANCE, ENOUGH, Asked, Draws, drift_of, summed
 from subterfuge.driver.judge import read
 from subterfuge.errors import ClipError, InputError, VictimError
 from subterfuge.hearing.levels import snr_db
-from subterfuge.oracle import dice, passband, within
+from subterfuge.oracle import dice
 from subterfuge.outcome import finite
 from subterfuge.threat import Maximise, Threat, index_of
 from subterfuge.victim import Gives, Victim, duels_of
 
 BLOCK_SECONDS = 0.032
 """Length of the moments that are shuffled."""
-CHANCE = 0.05
-"""The attack does something where, by every kind of noise, it would come about by chance less often than this."""
 OF_LABELS = "share of the answers"
 """What is counted where the victim gives labels only."""
-ENOUGH = 19
-"""Draws of a kind with which a chance of 1 in 20 can be told."""
-NEARLY = 0.99
-"""The part of the attack's rise that counts as doing as much."""
-SURE = 0.95
-"""Of the intervals."""
 TOGETHER = 16
 """Sounds that are asked about at once of a victim that does not say how many are worth it (`at_once`)."""
 TOGETHER_SAMPLES = 2**22
 """Most samples of them all: of long sounds fewer are asked at once, since a victim may need a thousand times that."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean, or a share, and its 95 % interval; no interval where it takes more draws."""
-
-    mean: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the victim says of one sound."""
-
-    label: str
-    reached: bool
-    """Whether the goal is met."""
-    value: float
-    """How far it is met, in the `Control.measure`."""
-    by_class: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Draws:
-    """What the victim says of many draws of one kind of noise."""
-
-    draws: int
-    snr_db: float
-    """Clip to noise, as heard, the mean over the draws: that of the attack's change, but for rounding."""
-    hits: int
-    """Draws that meet the goal."""
-    share: Estimate
-    """The same as a part of the draws, with Wilson's interval."""
-    rise: Estimate
-    """By how much the measure rises above the clean clip's, with Student's interval."""
-    as_good: int
-    """Draws that do as much as the attack: they meet the goal if it does, and rise by 99 % of its rise or more."""
-    chance: float
-    """(as_good + 1) / (draws + 1): how often noise of this kind does as much as the attack, at the most."""
-    answers: Mapping[str, float]
-    """The share of each label that was answered."""
-    moved: Mapping[str, Estimate]
-    """By how much each class rises above the clean clip's; of labels alone, the share, with Wilson's interval."""
-    drift: tuple[str, ...]
-    """The classes that take more than an even share of what rises, the most first."""
 
 
 @dataclass(frozen=True)
@@ -201,14 +148,14 @@ def control(
             if progress is not None:
                 progress(asked, total)
             some = [
-                _heard(found.clip, clean, draw(), float(change.norm()), rate)
+                heard_through(found.clip, clean, draw(), float(change.norm()), rate)
                 for _ in range(min(together, draws - len(answers)))
             ]
             answers.extend(look.at(torch.stack(some)))
             levels.extend(snr_db(clean.numpy(), heard.numpy()) for heard in some)
             asked += len(some)
-        kinds[name] = _summed(answers, levels, before, after, of_labels=look.of_labels)
-    drift = _drift(kinds)
+        kinds[name] = summed(answers, levels, before, after, of_labels=look.of_labels)
+    drift = drift_of(kinds)
     rise = after.value - before.value
     does = all(kind.chance <= CHANCE for kind in kinds.values()) if draws >= ENOUGH else None
     return Control(
@@ -224,7 +171,7 @@ def control(
         kinds=kinds,
         drift=drift,
         does_something=does,
-        verdict=_verdict(does, rise, look.measure(found.focus), kinds, drift, after.label),
+        verdict=verdict_of(does, rise, look.measure(found.focus), kinds, drift, after.label),
         queries=asked,
         seed=seed,
         file=str(found.file.absolute()),
@@ -232,25 +179,6 @@ def control(
         victim=victim.name,
         warnings=tuple(dict.fromkeys(notes)),
     )
-
-
-def shuffled(like: Tensor, die: torch.Generator, block: int) -> Tensor:
-    """Draw a sound (T,) of the same moments in another order: blocks of `block` samples, cross-faded over a quarter.
-
-    A sound of under eight such blocks is cut into eight shorter ones.
-    """
-    length = like.shape[-1]
-    block = max(1, min(block, length // 8))
-    fade = block // 4 * 2  # half of it on either side of a cut, and even
-    count = -(-length // block)
-    padded = torch.nn.functional.pad(like, (fade // 2, count * block - length + fade // 2))
-    ramp = torch.sin(torch.pi / 2 * (torch.arange(fade) + 0.5) / max(1, fade)) ** 2
-    window = torch.cat([ramp, torch.ones(block - fade), ramp.flip(0)]).to(like)
-    frames = padded.unfold(0, block + fade, block) * window
-    order = torch.randperm(count, generator=die)
-    where = torch.arange(count)[:, None] * block + torch.arange(block + fade)
-    mixed = torch.zeros_like(padded).index_add(0, where.flatten(), frames[order].flatten())
-    return mixed[fade // 2 : fade // 2 + length]
 
 
 class _Look:
@@ -303,140 +231,3 @@ class _Look:
         if self.classes == "probability":
             return f"probability of {what}"
         return f"share of {what}" if self.of_labels else f"margin of {what}"
-
-
-def _heard(clip: Clip, clean: Tensor, noise: Tensor, size: float, rate: int) -> Tensor:
-    """Give what is heard of a clip's file with noise added, whose change is of the length `size` after rounding."""
-    if clip.sample_rate != rate:
-        band = passband(len(noise), rate, 0.9 * min(clip.sample_rate, rate) / 2)
-        noise = within(noise, band)
-    scale, low, high = size / max(float(noise.norm()), 1e-30), 0.0, math.inf
-    nearest, heard = math.inf, clean
-    for _ in range(10):  # rounding swallows what is fainter than a step of the file: the size then jumps with the scale
-        here = torch.from_numpy(clip.add((scale * noise).numpy(), rate).mono(rate))
-        got = float((here - clean).norm())
-        off = abs(math.log(got / size)) if got > 0 else math.inf
-        if off < nearest or nearest == math.inf:
-            nearest, heard = off, here
-        if off < 0.03:
-            break
-        low, high = (scale, high) if got < size else (low, scale)
-        scale = math.sqrt(low * high) if low > 0 and high < math.inf else scale * (2.0 if got < size else 0.5)
-    return heard
-
-
-def _summed(
-    answers: Sequence[Asked], levels: Sequence[float], before: Asked, after: Asked, *, of_labels: bool
-) -> Draws:
-    draws = len(answers)
-    hits = sum(one.reached for one in answers)
-    rise = after.value - before.value
-    sum_up = share if of_labels else estimate
-
-    def as_much(one: Asked) -> bool:
-        if one.reached != after.reached:
-            return one.reached
-        return one.value - before.value >= (NEARLY * rise if rise > 0 else rise)
-
-    as_good = sum(as_much(one) for one in answers)
-    moved = {label: sum_up([one.by_class[label] for one in answers], level) for label, level in before.by_class.items()}
-    return Draws(
-        draws=draws,
-        snr_db=sum(levels) / draws,
-        hits=hits,
-        share=share([one.reached for one in answers]),
-        rise=sum_up([one.value for one in answers], before.value),
-        as_good=as_good,
-        chance=(as_good + 1) / (draws + 1),
-        answers={label: count / draws for label, count in Counter(one.label for one in answers).most_common()},
-        moved=moved,
-        drift=_taking(moved),
-    )
-
-
-def share(values: Sequence[float], less: float = 0.0) -> Estimate:
-    """Give the share of ones among zeros and ones, less a number, and Wilson's 95 % interval for that.
-
-    Student's has no width where all are equal, however few they are.
-
-    >>> share([0.0])
-    Estimate(mean=0.0, low=0.0, high=0.7934506856227626)
-    """
-    from scipy.stats import binomtest
-
-    ones = round(math.fsum(values))
-    wilson = binomtest(ones, len(values)).proportion_ci(confidence_level=SURE, method="wilson")
-    return Estimate(ones / len(values) - less, float(wilson.low) - less, float(wilson.high) - less)
-
-
-def estimate(values: Sequence[float], less: float = 0.0) -> Estimate:
-    """Give the mean of some numbers, less a number, and Student's 95 % interval for it, none of one number.
-
-    >>> estimate([1.0, 1.0, 1.0])
-    Estimate(mean=1.0, low=1.0, high=1.0)
-    """
-    from scipy.stats import t
-
-    count = len(values)
-    mean = math.fsum(value - less for value in values) / count
-    if count < 2:
-        return Estimate(mean, None, None)
-    spread = math.sqrt(math.fsum((value - less - mean) ** 2 for value in values) / (count - 1) / count)
-    half = float(t.ppf((1 + SURE) / 2, count - 1)) * spread
-    return Estimate(mean, mean - half, mean + half)
-
-
-def _taking(moved: Mapping[str, Estimate]) -> tuple[str, ...]:
-    """Name the classes that take more than an even share of what rises, the most first; of two classes, over half."""
-    even = sum(max(0.0, one.mean) for one in moved.values()) / max(2, len(moved) - 1)
-    up = [label for label, one in moved.items() if one.low is not None and one.low > even]
-    return tuple(sorted(up, key=lambda label: -moved[label].mean))
-
-
-def _drift(kinds: Mapping[str, Draws]) -> tuple[str, ...]:
-    """Name the classes toward which every kind of noise drifts, the most first."""
-    first, *rest = kinds.values()
-    means = {label: sum(kind.moved[label].mean for kind in kinds.values()) for label in first.moved}
-    up = [label for label in means if all(label in kind.drift for kind in (first, *rest))]
-    return tuple(sorted(up, key=lambda label: -means[label]))
-
-
-def _drift_text(kinds: Mapping[str, Draws], drift: Sequence[str], landed: str) -> str:
-    """Say toward what noise drifts: all of it, or, where the kinds differ, each of them."""
-    all_of = {frozenset(kind.drift) for kind in kinds.values()}
-    if all_of == {frozenset()}:
-        return "Noise of no kind drifts toward any class."
-    if len(all_of) == 1:
-        tail = ", which the victim says of the file" if landed in drift[:1] else ""
-        return f"Noise drifts toward {_listed(drift)}{tail}."
-    said = "; ".join(f"{name} toward {_listed(kind.drift)}" for name, kind in kinds.items())
-    there = sum(landed in kind.drift for kind in kinds.values())
-    too = f" The victim says {landed} of the file, and {there} of {len(kinds)} kinds of noise lean there too."
-    return f"Noise drifts by its kind: {said}.{too if there else ''}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    *most, last = names or ["no class"]
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _verdict(
-    does: bool | None, rise: float, measure: str, kinds: Mapping[str, Draws], drift: Sequence[str], landed: str
-) -> str:
-    name, best = max(kinds.items(), key=lambda item: item[1].chance)
-    as_good = f"{best.as_good} of {best.draws} draws"
-    if does is None:
-        said = f"too few draws to tell: {ENOUGH} or more of each kind are needed. So far "
-        said += f"{name} of the same loudness does as much in {as_good}"
-    elif does:
-        said = f"does something: the {measure} rises by {rise:.3g}, and noise of the same loudness does as much in "
-        said += f"{as_good} at the most"
-        often, hits = max((kind.hits / kind.draws, kind.hits) for kind in kinds.values())
-        if often >= 0.5:
-            said += f", though {hits} of {best.draws} meet the goal too"
-        most = max(kind.rise.mean for kind in kinds.values())
-        if 0 < most < rise:
-            said += f"; {100 * most / rise:.0f} % of the rise is what noise does anyway"
-    else:
-        said = f"no more than noise: {name} of the same loudness does as much in {as_good}"
-    return f"{said}. {_drift_text(kinds, drift, landed)}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from subterfuge.attacks import ATTACKS, climbs, knobs_of
 from subterfuge.attacks.noise import levels_db
 from subterfuge.audio import MAX_SECONDS, Clip
-from subterfuge.driver import default_attack
+from subterfuge.driver.fit import default_attack
 from subterfuge.driver.service import bill_of
 from subterfuge.outcome import finite
 from subterfuge.threat import Threat

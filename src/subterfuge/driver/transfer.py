@@ -16,9 +16,10 @@ from torch import Tensor
 from subterfuge.attacks.noise import same_spectrum
 from subterfuge.audio import Clip, hear
 from subterfuge.audio.rates import to_rate
+from subterfuge.driver._controls_noise import heard_through
 from subterfuge.driver._transfer_record import OnCard, Row, Transfer, summed
 from subterfuge.driver._transfer_wins import Win, find
-from subterfuge.driver.controls import TOGETHER, TOGETHER_SAMPLES, _heard
+from subterfuge.driver.controls import TOGETHER, TOGETHER_SAMPLES
 from subterfuge.driver.judge import read
 from subterfuge.driver.service import bill_of
 from subterfuge.errors import InputError, ThreatError, VictimError, check_seed
@@ -170,7 +171,9 @@ class _Look:
         for first in range(0, self._draws, together):
             some = [
                 to_rate(
-                    _heard(clip, clean, same_spectrum(change, die), float(change.norm()), rate).numpy(), rate, heard_at
+                    heard_through(clip, clean, same_spectrum(change, die), float(change.norm()), rate).numpy(),
+                    rate,
+                    heard_at,
                 )
                 for _ in range(min(together, self._draws - first))
             ]
