@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.world import card, clip, run
+from tests.world import QUICK, card, clip, run
 from torch import Tensor
 
 from subterfuge.attacks import ATTACKS, knobs_of
@@ -274,14 +274,27 @@ def test_sounds_that_are_one_file_are_counted_once(service: Service) -> None:
     assert found.asked == found.spent["queries"] == 7
 
 
-def test_what_steers_a_terminal_is_shown_as_codes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("check", "CARD", "CLIP"), 0),
+        (("score", "CLIP", "--victim", "CARD"), 0),
+        (("attack", "CLIP", "--victim", "CARD", "--target", "nobody", "--out", "o/"), 2),
+        (("attack", "CLIP", "--victim", "CARD", "--target", "high", "--out", "o/", *QUICK), 0),
+        (("harden", "CARD", "CLIP"), 2),
+    ],
+    ids=["check", "score", "no such label", "attack", "harden"],
+)
+def test_what_steers_a_terminal_is_shown_as_codes(words: tuple[str, ...], code: int, tmp_path: Path) -> None:
     path = card(tmp_path, "bands")
-    path.write_text(path.read_text().replace('"middle"', r'"mid\u001b[2J\u202e"').replace('"low"', r'"l\u0007"'))
-    said = run("check", path, clip(tmp_path / "a.wav"))
-    assert said.code == 0, said.err
-    assert "\x1b" not in said.out + said.err
-    assert "\u202e" not in said.out
-    assert r"mid\x1b[2J\u202e" in said.out or r"l\x07" in said.out
+    odd = path.read_text().replace('"middle"', r'"mid\u001b[2J\u202e"').replace('"low"', r'"l\u0007\u001b[2J"')
+    path.write_text(odd)
+    places = {"CARD": path, "CLIP": clip(tmp_path / "a.wav"), "o/": tmp_path / "o.wav"}
+    said = run(*(places.get(word, word) for word in words))
+    assert said.code == code, said
+    told = said.out + said.err
+    assert not {"\x1b", "\x07", "\u202e"} & set(told)
+    assert r"mid\x1b[2J\u202e" in told or r"l\x07" in told or words[0] == "harden"
 
 
 @pytest.mark.parametrize("own", [True, False])

@@ -20,7 +20,7 @@ from subterfuge.cli.options import (
     set_threads,
     trust_option,
 )
-from subterfuge.cli.show import print_json, print_table
+from subterfuge.cli.show import echo, print_json, print_table
 from subterfuge.cli.watch import Watch
 
 MISSED, VICTIM_DIED = 1, 4
@@ -33,7 +33,7 @@ def _kept(out: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         told = f"every finished attack is kept in {out}: the same command goes on, and `subterfuge report {out}` tells"
-        click.echo(told, err=True)
+        echo(told, err=True)
         raise
 
 
@@ -125,7 +125,7 @@ def audit(
             trust_pickle=trust_pickle,
             max_seconds=max_seconds,
             tell=watch.stage,
-            announce=lambda line: None if quiet else click.echo(line, err=True),
+            announce=lambda line: None if quiet else echo(line, err=True),
         )
     with Watch("page", quiet=quiet) as watch:
         written = write_audit(found, out, watch.count)
@@ -135,13 +135,13 @@ def audit(
     else:
         print_table(HEAD, written.rows())
         for note in found.notes:
-            click.echo(note, err=True)
+            echo(note, err=True)
         for line in (*written.scorecard.sentences, *(f"next: {one}" for one in written.scorecard.next)):
-            click.echo(line)
+            echo(line)
         for one in missed:
-            click.echo(f"missed: {one}", err=True)
-        click.echo(written.scorecard.line)
-        click.echo(str(written.page))
+            echo(f"missed: {one}", err=True)
+        echo(written.scorecard.line)
+        echo(str(written.page))
     if missed:
         sys.exit(MISSED)
     if not found.complete:

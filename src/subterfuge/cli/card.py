@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from subterfuge.cli.options import PATH, Group, examples
+from subterfuge.cli.show import echo
 
 
 @click.group(cls=Group, epilog=examples("subterfuge card new --kind onnx --out my-model.toml"))
@@ -35,4 +36,4 @@ def new(kind: str | None, out: Path | None, force: bool) -> None:
     if out is None:
         click.echo(example_of(kind), nl=False)
         return
-    click.echo(f"{write_card(kind, out, force=force)}: fill it in, then run: subterfuge check {shlex.quote(str(out))}")
+    echo(f"{write_card(kind, out, force=force)}: fill it in, then run: subterfuge check {shlex.quote(str(out))}")

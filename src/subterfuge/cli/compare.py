@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from subterfuge.cli.options import PATH, as_json, examples, seed_option
-from subterfuge.cli.show import print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, print_json, print_table, print_warnings
 
 if TYPE_CHECKING:
     from subterfuge.campaign.comparing import Difference
@@ -39,11 +39,11 @@ def compare(a: Path, b: Path, seed: int, as_json: bool) -> None:
     if as_json:
         print_json(found.json())
     else:
-        click.echo(f"A: {found.a} ({a})\nB: {found.b} ({b})")
-        click.echo(f"searches in common: {found.common}; in A alone: {found.only_a}; in B alone: {found.only_b}")
+        echo(f"A: {found.a} ({a})\nB: {found.b} ({b})")
+        echo(f"searches in common: {found.common}; in A alone: {found.only_a}; in B alone: {found.only_b}")
         print_table(HEAD, [_cells(one) for one in found.rows])
         for line in found.sentences:
-            click.echo(line)
+            echo(line)
     print_warnings(found.notes)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from subterfuge.cli.options import PATH, Group, as_json, examples
-from subterfuge.cli.show import plain, print_json
+from subterfuge.cli.show import echo, plain, print_json
 from subterfuge.cli.watch import Watch
 
 PARTS = ("training", "testing1", "testing2", "testing3")
@@ -41,10 +41,10 @@ def seed_study(to: Path, source: Path | None, force: bool, as_json: bool) -> Non
     if as_json:
         print_json(plain(asdict(report)))
         return
-    click.echo(f"{len(report.fetched)} files fetched, {len(report.kept)} already there, in {report.folder}")
+    echo(f"{len(report.fetched)} files fetched, {len(report.kept)} already there, in {report.folder}")
     if report.advice:
-        click.echo(report.advice)
-    click.echo("cards: " + ", ".join(str(path) for path in report.cards))
+        echo(report.advice)
+    echo("cards: " + ", ".join(str(path) for path in report.cards))
 
 
 @data.command(
@@ -86,11 +86,11 @@ def irmas(to: Path, parts: tuple[str, ...], source: Path | None, keep_zip: bool,
             keep_zip=keep_zip,
             force=force,
             progress=told,
-            say=lambda text: click.echo(text, err=True),
+            say=lambda text: echo(text, err=True),
         )
     except KeyboardInterrupt:
         told.end()
-        click.echo(f"what has come is kept in {to}; the same command goes on from there", err=True)
+        echo(f"what has come is kept in {to}; the same command goes on from there", err=True)
         raise
     finally:
         told.end()
@@ -99,8 +99,8 @@ def irmas(to: Path, parts: tuple[str, ...], source: Path | None, keep_zip: bool,
         return
     for one in report.parts:
         kept = f"; the archive is {one.archive}" if one.archive is not None else ""
-        click.echo(f"{one.part}: {one.files} files in {one.folder}, {one.written} of them new{kept}")
-    click.echo(report.licence)
+        echo(f"{one.part}: {one.files} files in {one.folder}, {one.written} of them new{kept}")
+    echo(report.licence)
 
 
 class _Megabytes:

@@ -21,7 +21,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 
 if TYPE_CHECKING:
@@ -107,11 +107,11 @@ def evaluate(
     else:
         _print(found)
         if out is not None:
-            click.echo(str(out / RECORD))
+            echo(str(out / RECORD))
     print_warnings([*notes, *found.notes, *victim.warnings])
     missed = fail_under is not None and found.accuracy < fail_under
     if missed:
-        click.echo(f"  note: {found.accuracy:.3f} is under --fail-under {fail_under:g}", err=True)
+        echo(f"  note: {found.accuracy:.3f} is under --fail-under {fail_under:g}", err=True)
     sys.exit(MISSED if missed else 0)
 
 
@@ -188,19 +188,19 @@ def _print(found: Evaluation) -> None:
         ],
     )
     low, high = found.interval
-    click.echo(
+    echo(
         f"{found.victim} is right in {found.hits} of {found.clips} clips: {100 * found.accuracy:.1f} %, 95 % interval "
         f"{100 * low:.1f} to {100 * high:.1f} %"
     )
     low, high = found.interval_by_recording
-    click.echo(f"  drawing its {found.recordings} recordings, not clips: {100 * low:.1f} to {100 * high:.1f} %")
+    echo(f"  drawing its {found.recordings} recordings, not clips: {100 * low:.1f} to {100 * high:.1f} %")
     if found.several:
-        click.echo(f"  clips with several labels: {found.several}; an answer that is one of them counts as right")
+        echo(f"  clips with several labels: {found.several}; an answer that is one of them counts as right")
     told = found.calibration
     if told is None:
-        click.echo("  it has no probabilities, so there is no calibration")
+        echo("  it has no probabilities, so there is no calibration")
     else:
-        click.echo(
+        echo(
             f"  mean probability of its answers {told.confidence:.3f}; expected calibration error "
             f"{told.expected_error:.3f}, Brier score {told.brier:.3f} (0 to 2)"
         )
@@ -208,11 +208,11 @@ def _print(found: Evaluation) -> None:
         from subterfuge.training.pictures import components
 
         parts = ", ".join(f"{share:.0%} in {components(found.variance, share)}" for share in (0.8, 0.9, 0.99))
-        click.echo(f"  of the variance of its {len(found.variance)} features, by principal components: {parts}")
+        echo(f"  of the variance of its {len(found.variance)} features, by principal components: {parts}")
     for one in found.skipped[:SHOWN]:
-        click.echo(f"  left out: {one}")
+        echo(f"  left out: {one}")
     if len(found.skipped) > SHOWN:
-        click.echo(f"  left out: {len(found.skipped) - SHOWN} more; --json names all")
+        echo(f"  left out: {len(found.skipped) - SHOWN} more; --json names all")
 
 
 def _part(share: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from subterfuge.cli.options import PATH, as_json, examples, group_option, seed_option, trust_option
-from subterfuge.cli.show import print_json, print_table
+from subterfuge.cli.show import echo, print_json, print_table
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError
 
@@ -121,13 +121,13 @@ def harden(
         return
     print_table(HEAD, rows_of(found))
     for line in remarks(found):
-        click.echo(line)
+        echo(line)
     if found.transfer is not None:
-        click.echo(f"\nChanges {found.transfer.snr_db:g} dB below the clip, answered as the target / turned at all:")
+        echo(f"\nChanges {found.transfer.snr_db:g} dB below the clip, answered as the target / turned at all:")
         print_table(("found on \\ judged on", *found.transfer.names), matrix_rows(found.transfer))
     for note in found.notes:
-        click.echo(note, err=True)
-    click.echo(f"* gave 10 dB or more for 5 points of clean accuracy at most. Tables, cards and sounds: {out}")
+        echo(note, err=True)
+    echo(f"* gave 10 dB or more for 5 points of clean accuracy at most. Tables, cards and sounds: {out}")
 
 
 @click.command(
@@ -184,7 +184,7 @@ def matrix(
         result: dict[str, Any] = found.json()
         print_json(result)
         return
-    click.echo(f"{len(cases)} changes a row, {snr_db:g} dB below the clip: answered as the target / turned at all")
+    echo(f"{len(cases)} changes a row, {snr_db:g} dB below the clip: answered as the target / turned at all")
     print_table(("found on \\ judged on", *found.names), matrix_rows(found))
     for one in found.skipped:
-        click.echo(f"left out: {one}", err=True)
+        echo(f"left out: {one}", err=True)

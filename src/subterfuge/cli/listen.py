@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from subterfuge.cli.options import PATH, as_json, examples, seconds_option
-from subterfuge.cli.show import number, print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, number, print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError
 
@@ -81,12 +81,12 @@ def listen(
 def _tell(made: Made) -> None:
     plan, pairs = made.test["settings"], made.test["pairs"]
     several = f"{len(pairs)} pairs, {plan['trials']} trials each" if len(pairs) > 1 else f"{plan['trials']} trials"
-    click.echo(f"{made.page}: {several}; heard means {plan['needed']} or more right of {plan['trials']}")
-    click.echo(
+    echo(f"{made.page}: {several}; heard means {plan['needed']} or more right of {plan['trials']}")
+    echo(
         f"  a guesser passes with probability {plan['guesses_pass']:.3f}, one who is right in "
         f"{100 * plan['p_heard']:.3g} % of the trials with {plan['finds']:.2f}"
     )
-    click.echo("  open it in a browser; read what listeners save with `subterfuge listen --read`")
+    echo("  open it in a browser; read what listeners save with `subterfuge listen --read`")
 
 
 def _read(files: tuple[Path, ...], as_json: bool) -> None:
@@ -112,7 +112,7 @@ def _print(found: Pooled) -> None:
     low, high = found.everything.count.heard
     whole = found.everything.as_json(found.test["settings"]["alpha"])
     ends = f"{100 * low:.0f} to {100 * high:.0f} %" if low else f"at most {100 * high:.0f} %"
-    click.echo(
+    echo(
         f"{'heard' if whole['heard'] else 'not shown to be heard'}: {whole['right']} of {whole['trials']} right, "
         f"p = {number(found.everything.count.p)}; heard in {ends} of the trials, with 95 % confidence\n"
     )

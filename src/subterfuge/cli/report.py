@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from subterfuge.cli.options import PATH, as_json, examples
-from subterfuge.cli.show import print_json
+from subterfuge.cli.show import echo, print_json
 from subterfuge.cli.watch import Watch
 
 
@@ -39,5 +39,5 @@ def report(sources: tuple[Path, ...], out: Path | None, force: bool, as_json: bo
         print_json(found.json())
         return
     for sentence in (found.scorecard.line, *found.scorecard.next):
-        click.echo(sentence)
-    click.echo(str(found.page))
+        echo(sentence)
+    echo(str(found.page))

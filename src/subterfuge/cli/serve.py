@@ -20,7 +20,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import print_warnings
+from subterfuge.cli.show import echo, print_warnings
 
 if TYPE_CHECKING:
     from subterfuge.serving import Told
@@ -87,10 +87,10 @@ def serve(
         if as_json:
             click.echo(json.dumps({"url": url, "score": f"{url}/score", "name": victim.name}))
         else:
-            click.echo(_says(victim, url))
+            echo(_says(victim, url))
         print_warnings(victim.warnings)
         if exposed(host):
-            click.echo(
+            echo(
                 f"WARNING: {host} can be reached from other machines. There is no password: whoever can reach port "
                 f"{url.rpartition(':')[2]} can ask this model as often as they like. --host 127.0.0.1 keeps it to this "
                 "machine.",
@@ -112,7 +112,7 @@ def serve(
     finally:
         if count:
             told = [f"{number} {what}" for what, number in count.items()]
-            click.echo(f"questions: {', '.join(told)}", err=True)
+            echo(f"questions: {', '.join(told)}", err=True)
 
 
 def _says(victim: Victim, url: str) -> str:

@@ -21,7 +21,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import number, print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, number, print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError
 
@@ -129,8 +129,8 @@ def transforms(as_json: bool) -> None:
         )
         return
     for word, kind in TRANSFORMS.items():
-        click.echo(f"{word}: {kind.says}")
-    click.echo(f"by default: {','.join(one.name for one in DEFAULT)}")
+        echo(f"{word}: {kind.says}")
+    echo(f"by default: {','.join(one.name for one in DEFAULT)}")
 
 
 def _check_each_once(outcomes: Sequence[Path], cases: Sequence[Case], cards: Sequence[Path]) -> None:
@@ -168,7 +168,7 @@ def _print_one(found: Survival) -> None:
         rows.append([one.transform, *sides, _part(one.clean_probability), level])
     print_table(["transform", "file says", chance, "goal", "clean clip says", chance, "its SNR dB"], rows)
     _print_notes([found])
-    click.echo(_sentence(found))
+    echo(_sentence(found))
 
 
 def _print_all(found: Sequence[Survival]) -> None:
@@ -179,8 +179,8 @@ def _print_all(found: Sequence[Survival]) -> None:
     rows.append(["all", *(_of(one.trials) for one in found), _of([trial for one in found for trial in one.trials])])
     print_table(heads, rows)
     for k, one in enumerate(found, 1):
-        click.echo(f"  {k}: {one.file}")
-    click.echo("  (yes): the transform alone meets the goal, which tells nothing; -: not tried")
+        echo(f"  {k}: {one.file}")
+    echo("  (yes): the transform alone meets the goal, which tells nothing; -: not tried")
     _print_notes(found)
 
 
@@ -193,7 +193,7 @@ def _print_notes(found: Sequence[Survival]) -> None:
                 reasons.setdefault((trial.transform, said), []).append(str(k))
     for (transform, said), which in reasons.items():
         where = f" with {', '.join(which)}" if len(which) < len(found) else ""
-        click.echo(f"  {transform}{where}: {said}")
+        echo(f"  {transform}{where}: {said}")
 
 
 def _warnings(found: Sequence[Survival]) -> list[str]:

@@ -21,7 +21,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import percent, print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, percent, print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError
 
@@ -166,10 +166,10 @@ def _print(one: Outcome) -> None:
     if one.won:
         level = one.findings.get("level_dbfs")
         how = f"{one.snr_db:.1f} dB SNR" if level is None else f"{level:.1f} dB of full scale"
-        click.echo(f"{one.target}: the file says {one.predicted}{percent(one.probability)}, {how}, {one.seconds:.0f} s")
-        click.echo(f"  from {one.clip['name']}, which says {before}\n  {one.file}")
+        echo(f"{one.target}: the file says {one.predicted}{percent(one.probability)}, {how}, {one.seconds:.0f} s")
+        echo(f"  from {one.clip['name']}, which says {before}\n  {one.file}")
     else:
-        click.echo(f"{one.target}: lost; {one.advice}")
+        echo(f"{one.target}: lost; {one.advice}")
     print_warnings(one.warnings)
 
 
@@ -190,7 +190,7 @@ def _print_table(made: list[Outcome], folder: str) -> None:
         )
     print_table(["label", "file says", "P", "level dB", "queries", "gradients", "s"], rows)
     if any(one.won for one in made):
-        click.echo(f"The sounds and their records are in {folder}")
+        echo(f"The sounds and their records are in {folder}")
     print_warnings(list(dict.fromkeys(note for one in made for note in one.warnings)))
 
 

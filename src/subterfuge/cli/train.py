@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from subterfuge.cli.options import PATH, as_json, examples, group_option, seed_option, set_threads, threads_option
-from subterfuge.cli.show import print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def train(
         return
     _print(trained)
     print_warnings([*notes, *trained.notes])
-    click.echo(str(trained.card))
+    echo(str(trained.card))
 
 
 def _print(trained: Trained) -> None:
@@ -145,19 +145,19 @@ def _print(trained: Trained) -> None:
     rows.append(["", *(f"{100 * one.share:.1f} %" for _, one in columns)])
     print_table(["class", *(head for head, _ in columns)], rows)
     for head, one in columns:
-        click.echo(
+        echo(
             f"{head} ({SAID['random' if head.endswith('random') else 'recording']}): {100 * one.share:.1f} % right, "
             f"95 % interval {100 * one.low:.1f} to {100 * one.high:.1f} %, of {one.recordings} recordings"
         )
     found = trained.record.get("parameters")
     if found:
         told = ", ".join(f"{key.rpartition('__')[2]} = {_short(value)}" for key, value in found.items())
-        click.echo(f"found by the search of {len(trained.record['search'])}: {told}")
+        echo(f"found by the search of {len(trained.record['search'])}: {told}")
     skipped = trained.record["data"]["skipped"]
     for one in skipped[:5]:
-        click.echo(f"left out: {one}")
+        echo(f"left out: {one}")
     if len(skipped) > 5:
-        click.echo(f"left out: {len(skipped) - 5} more, all named in the record beside the card")
+        echo(f"left out: {len(skipped) - 5} more, all named in the record beside the card")
 
 
 def _short(value: object) -> str:

@@ -22,7 +22,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, print_json, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import AttackError, ClipError, ThreatError
 
@@ -223,8 +223,8 @@ def _print(made: Universal) -> None:
     )
     heads = ["clip", "says", "file says", "goal met", "SNR dB", "begun anywhere", "own spectrum", "white noise"]
     print_table(heads, rows)
-    click.echo(made.protocol)
-    click.echo(f"{made.verdict}\n{made.file}")
+    echo(made.protocol)
+    echo(f"{made.verdict}\n{made.file}")
 
 
 def _share(one: Beside | None) -> str:

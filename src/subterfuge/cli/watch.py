@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from subterfuge.cli.show import visible
+
 if TYPE_CHECKING:
     from subterfuge.oracle import Oracle
 
@@ -49,6 +51,7 @@ class Watch:
     def _say(self, text: str) -> None:
         if self._quiet:
             return
+        text = visible(text)
         if self._terminal:
             click.echo(f"\r\x1b[K{text}", nl=False, err=True)
         elif time.monotonic() - self._told > 10:
