@@ -22,8 +22,10 @@ import pytest
 import soundfile
 from tests.world import LABELS, QUICK, card, clip, program, run, tree
 
+import subterfuge.cli
 from subterfuge.attacks import ATTACKS, Quietest
 from subterfuge.cli import cli
+from subterfuge.cli.show import echo, print_table
 from subterfuge.hearing.metrics import METRICS
 from subterfuge.training import demo_data, seed_study
 from subterfuge.training.seed_study_files import FILES, StudyFile
@@ -497,3 +499,26 @@ def test_the_installed_program_is_the_command_line() -> None:
     program_file = Path(sys.executable).with_name("subterfuge")
     ended = subprocess.run([program_file, "--version"], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout.split(",")[0]) == (0, "subterfuge")
+
+
+# what may be told
+
+
+def test_heads_and_cells_of_a_table_are_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["P([noise])", "loud[/x]", "a\x1b]0;x\x07\nb"], [["[red]1", "[/]", "2\n3"]])
+    told = capsys.readouterr().out
+    for text in ("P([noise])", "loud[/x]", r"a\x1b]0;x\x07\nb", "[red]1", "[/]", r"2\n3"):
+        assert text in told
+
+
+def test_a_name_with_a_line_break_makes_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    echo("flu\nz.wav: won", "next")
+    assert capsys.readouterr().out == "flu\\nz.wav: won\nnext\n"
+
+
+def test_everything_that_is_told_goes_through_the_door_that_shows_codes() -> None:
+    """But what is JSON, a card of our own, or steers the line of progress."""
+    own = {"show.py": 2, "watch.py": 3, "card.py": 1, "serve.py": 1}
+    folder = Path(subterfuge.cli.__file__).parent
+    found = {path.name: path.read_text(encoding="utf-8").count("click.echo(") for path in folder.glob("*.py")}
+    assert {name: count for name, count in found.items() if count} == own

@@ -94,7 +94,7 @@ def guarded(run: Callable[[], Any]) -> int:
     try:
         run()
     except SubterfugeError as error:
-        echo(f"error: {error}", err=True)
+        echo(*f"error: {error}".split("\n"), err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()

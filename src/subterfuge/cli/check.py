@@ -79,7 +79,7 @@ def check(
             echo(f"{finding.level:9} {finding.name}: {finding.says}")
         if found.spent is not None:
             echo(f"spent     {_bill(found.spent)}")
-        echo(f"\n{found.verdict}")
+        echo("", found.verdict)
         print_warnings(found.warnings)
     sys.exit(0 if found.fit else UNFIT)
 

@@ -39,7 +39,7 @@ def compare(a: Path, b: Path, seed: int, as_json: bool) -> None:
     if as_json:
         print_json(found.json())
     else:
-        echo(f"A: {found.a} ({a})\nB: {found.b} ({b})")
+        echo(f"A: {found.a} ({a})", f"B: {found.b} ({b})")
         echo(f"searches in common: {found.common}; in A alone: {found.only_a}; in B alone: {found.only_b}")
         print_table(HEAD, [_cells(one) for one in found.rows])
         for line in found.sentences:

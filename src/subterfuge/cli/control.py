@@ -106,7 +106,7 @@ def _print(found: Control) -> None:
         for label in order
     ]
     print_table([f"{found.classes} of", "the attack", *found.kinds], cells)
-    echo(f"{found.verdict}\n")
+    echo(found.verdict, "")
 
 
 def _met(found: Control) -> str:

@@ -30,7 +30,7 @@ def demo(out: Path, as_json: bool) -> None:
     clips = {path.name[1:4]: path for path in embedded_clips()}
     outcomes = []
     if not as_json:
-        echo(f"victim: {embedded_card()}\nclips:  {clips['cel'].parent}\n")
+        echo(f"victim: {embedded_card()}", f"clips:  {clips['cel'].parent}", "")
     for source, target, goal in DEMO:
         with Watch(f"{source} -> {target}", quiet=as_json) as watch:
             threat = Threat(parse_goal(goal, target))
@@ -47,7 +47,7 @@ def demo(out: Path, as_json: bool) -> None:
         print_json([outcome.as_json() for outcome in outcomes])
     else:
         print_table_of(outcomes)
-        echo("\nThis victim and these clips are a stand-in to try the set-up on, not a study of IRMAS.")
+        echo("", "This victim and these clips are a stand-in to try the set-up on, not a study of IRMAS.")
         echo(f"The sounds and their records are in {out}. Hear and see them, before and after, in your browser:")
         echo(str(page or out))
     sys.exit(0 if all(outcome.won for outcome in outcomes) else LOST)

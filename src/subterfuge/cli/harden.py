@@ -123,7 +123,7 @@ def harden(
     for line in remarks(found):
         echo(line)
     if found.transfer is not None:
-        echo(f"\nChanges {found.transfer.snr_db:g} dB below the clip, answered as the target / turned at all:")
+        echo("", f"Changes {found.transfer.snr_db:g} dB below the clip, answered as the target / turned at all:")
         print_table(("found on \\ judged on", *found.transfer.names), matrix_rows(found.transfer))
     for note in found.notes:
         echo(note, err=True)

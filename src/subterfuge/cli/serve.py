@@ -87,7 +87,7 @@ def serve(
         if as_json:
             click.echo(json.dumps({"url": url, "score": f"{url}/score", "name": victim.name}))
         else:
-            echo(_says(victim, url))
+            echo(*_says(victim, url))
         print_warnings(victim.warnings)
         if exposed(host):
             echo(
@@ -115,10 +115,10 @@ def serve(
             echo(f"questions: {', '.join(told)}", err=True)
 
 
-def _says(victim: Victim, url: str) -> str:
+def _says(victim: Victim, url: str) -> tuple[str, ...]:
     return (
-        f"{victim.name}: {len(victim.labels)} labels, {victim.sample_rate} Hz\n"
-        f"{url}/score\n"
-        f"  curl -F file=@SOUND.wav {url}/score\n"
-        "Ctrl-C ends it."
+        f"{victim.name}: {len(victim.labels)} labels, {victim.sample_rate} Hz",
+        f"{url}/score",
+        f"  curl -F file=@SOUND.wav {url}/score",
+        "Ctrl-C ends it.",
     )

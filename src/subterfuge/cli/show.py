@@ -84,10 +84,10 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Draw a table."""
     from rich.box import SIMPLE
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*heads, box=SIMPLE)
+    table = Table(*(Column(Text(visible(head))) for head in heads), box=SIMPLE)
     for row in rows:
         table.add_row(*(Text(visible(str(cell))) for cell in row))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
@@ -118,9 +118,9 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1, allow_nan=False))
 
 
-def echo(text: str, *, err: bool = False) -> None:
-    """Print a text that may hold what a model file, a server or a program said."""
-    click.echo(visible(text), err=err)
+def echo(*lines: str, err: bool = False) -> None:
+    """Print lines that may hold what a file's name, a model, a server or a program said; each stays one line."""
+    click.echo("\n".join(visible(line) for line in lines), err=err)
 
 
 def visible(text: str) -> str:
@@ -129,5 +129,5 @@ def visible(text: str) -> str:
     >>> visible("flu\x1b[2J\u202ecba")
     'flu\\x1b[2J\\u202ecba'
     """
-    kept = "\n\u00a0\u200c\u200d"
+    kept = "\u00a0\u200c\u200d"
     return "".join(one if one.isprintable() or one in kept else ascii(one)[1:-1] for one in text)

@@ -168,7 +168,7 @@ def _print_one(found: Survival) -> None:
         rows.append([one.transform, *sides, _part(one.clean_probability), level])
     print_table(["transform", "file says", chance, "goal", "clean clip says", chance, "its SNR dB"], rows)
     _print_notes([found])
-    echo(_sentence(found))
+    echo(_sentence(found), "")
 
 
 def _print_all(found: Sequence[Survival]) -> None:
@@ -212,7 +212,7 @@ def _sentence(found: Survival) -> str:
         rest.append(f"{found.not_tried} not tried")
     after = f" ({'; '.join(rest)})" if rest else ""
     kept = f"the clean clip keeps its answer in {found.clean_kept} of {found.tried}"
-    return f"survives {found.survived} of {found.telling}{after}; {kept}\n"
+    return f"survives {found.survived} of {found.telling}{after}; {kept}"
 
 
 def _result(one: Trial) -> str:

@@ -167,7 +167,7 @@ def _print(one: Outcome) -> None:
         level = one.findings.get("level_dbfs")
         how = f"{one.snr_db:.1f} dB SNR" if level is None else f"{level:.1f} dB of full scale"
         echo(f"{one.target}: the file says {one.predicted}{percent(one.probability)}, {how}, {one.seconds:.0f} s")
-        echo(f"  from {one.clip['name']}, which says {before}\n  {one.file}")
+        echo(f"  from {one.clip['name']}, which says {before}", f"  {one.file}")
     else:
         echo(f"{one.target}: lost; {one.advice}")
     print_warnings(one.warnings)

@@ -224,7 +224,7 @@ def _print(made: Universal) -> None:
     heads = ["clip", "says", "file says", "goal met", "SNR dB", "begun anywhere", "own spectrum", "white noise"]
     print_table(heads, rows)
     echo(made.protocol)
-    echo(f"{made.verdict}\n{made.file}")
+    echo(made.verdict, made.file)
 
 
 def _share(one: Beside | None) -> str:
