@@ -127,9 +127,9 @@ class _Keys(Mapping[str, Mapping[str, type]]):
 
 
 def load_victim(card: str | Path, *, trust_pickle: bool = False, device: str = "cpu") -> Victim:
-    """Load the victim that a card tells of. Of the kinds ``torch`` and ``python`` this runs the code that it names.
+    """Load the victim that a card tells of. Of some kinds this runs code or a program that it names.
 
-    A card that names other cards loads those too, and so runs what they name.
+    `LOADERS[kind].runs_code` says of which. A card that names other cards loads those too, and so runs what they name.
 
     Args:
         card: path of a TOML card.
