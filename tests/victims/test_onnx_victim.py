@@ -432,6 +432,45 @@ def test_axes_of_length_1_around_the_classes_do_not_count(place: int, card) -> N
     near(victim, waves())
 
 
+def level_model(shape: list[int], over: list[int]) -> Any:
+    """Make a model of two labels: the mean along some axes, and its negative beside it, reshaped."""
+    nodes = [
+        helper.make_node("ReduceMean", ["wave"], ["mean"], axes=over, keepdims=1),
+        helper.make_node("Neg", ["mean"], ["less"]),
+        helper.make_node("Concat", ["mean", "less"], ["both"], axis=1),
+        helper.make_node("Transpose", ["both"], ["turned"], perm=[1, 0] if shape[0] == 2 else [0, 1]),
+        helper.make_node("Reshape", ["turned", "shape"], ["scores"]),
+    ]
+    out = onnx.ValueInfoProto(name="scores")
+    model = model_of(nodes, {"wave": ["n", "t"]}, {"scores": ["a", "b"]}, {"shape": np.array(shape)}, opset=17)
+    model.graph.output[0].CopyFrom(out)
+    return model
+
+
+def test_one_answer_for_a_whole_batch_is_refused_and_never_one_number_a_clip(card) -> None:
+    victim = loaded(card(level_model([1, 2], [0, 1]), output="decision values", labels=["a", "b"]))
+    assert victim.scores(waves(1)).shape == (1, 2)
+    assert "could not be compared, for of two sounds at once the victim" in str(victim.no_twin)
+    with pytest.raises(VictimError, match=r"answered 2 clips with numbers of shape \(1, 2\); \(2, 2\) was"):
+        victim.scores(waves(2))
+
+
+def test_classes_before_sounds_are_refused_before_as_many_sounds_as_classes_hide_it(card) -> None:
+    with pytest.raises(CardError, match=r"answered 1 clip with numbers of shape \(2, 1\); \(1, 2\) was expected"):
+        load_victim(card(level_model([2, -1], [1]), output="decision values", labels=["a", "b"]))
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+@pytest.mark.parametrize("shape", [["clips", "samples"], ["samples"], [1, "samples"]])
+def test_no_sounds_have_no_scores_and_two_are_answered_as_each_alone(classes: int, shape: list[Any], card) -> None:
+    model = waveform_net(shape, classes=classes)
+    victim = loaded(card(model, output="decision values", labels=["a", "b"]))
+    alone = torch.cat([victim.scores(wave[None]) for wave in waves(2)])
+    torch.testing.assert_close(victim.scores(waves(2)), alone, rtol=1e-5, atol=1e-6)
+    if victim.interface.alone:
+        assert victim.scores(waves(0)).shape == (0, 2)
+
+
 def test_an_answer_for_each_frame_is_refused(card) -> None:
     model = model_of(
         [helper.make_node("Reshape", ["wave", "rows"], ["scores"])],
@@ -690,6 +729,20 @@ def test_a_twin_that_differs_is_told_with_its_gap(card, monkeypatch: pytest.Monk
     assert victim.twin is not None
     (note,) = victim.twin.warnings
     assert "the twin differs from onnxruntime by 0.00" in note
+
+
+def test_a_twin_is_held_against_the_spread_of_its_answers_however_far_these_lie_from_0(
+    card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, true = waveform_net(), OPERATORS["Tanh"]
+    model.graph.node[-1].output[0] = "near"
+    model.graph.initializer.append(numpy_helper.from_array(np.array(1000, np.float32), "far"))
+    model.graph.node.append(helper.make_node("Add", ["near", "far"], ["scores"]))
+    assert loaded(card(model)).twin is not None
+    monkeypatch.setitem(_onnx_graph.OPERATORS, "Tanh", lambda node, x: 1.02 * true(node, x))
+    victim = loaded(card(model))
+    told = [victim.no_twin] if victim.twin is None else list(victim.twin.warnings)
+    assert any("differs from onnxruntime by 0.0" in str(note) for note in told), "it is not let by in silence"
 
 
 # ---- a model that no one here trained

@@ -138,8 +138,7 @@ class OnnxVictim:
         heard = wave.detach().cpu().to(self.interface.dtype)
         raw = self.interface.ask(heard, self._run, (self.name, self.sample_rate, len(self.labels)))
         raw = raw.to(wave.device, torch.float64 if raw.dtype == torch.float64 else torch.float32)
-        one = raw.shape[-1] == 1 and len(self.labels) == 2
-        return checked(raw, len(wave), self.labels[1:] if one else self.labels, self.name)
+        return checked(raw, len(wave), self.labels[1:] if self.interface.lone else self.labels, self.name)
 
     def _run(self, inputs: dict[str, Tensor]) -> Tensor:
         _, runtime = libraries()
@@ -198,7 +197,10 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Onnx
     print_of = fingerprint_of("onnx", file.sha256, *labels, str(card.sample_rate), output, rest)
     victim = OnnxVictim(card.name, labels, card.sample_rate, print_of, session, interface, output, seconds)
     try:
-        raw = victim.numbers(noise(card.sample_rate, seconds))
+        wave = noise(card.sample_rate, seconds)
+        interface = interface.settled(wave.to(interface.dtype), victim._run, len(labels))
+        victim = replace(victim, interface=interface)
+        raw = victim.numbers(wave)
     except VictimError as reason:
         hint = (
             "; are its weights whole?"

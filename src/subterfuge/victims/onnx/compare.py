@@ -32,14 +32,16 @@ def compared(twin: OnnxTwin, truth: Callable[[Tensor], Tensor], seconds: float) 
     Raises:
         NoTwin: they differ by more, or the twin has no slope there; the message says by how much.
     """
-    gap = least = most = steepest = 0.0
+    gap = steepest = 0.0
+    least, most, dead = torch.inf, -torch.inf, ""
     for place, (share, levels) in enumerate(PROBES):
         share = 1.0 if twin.interface.length is not None else share
         wave = noise(twin.sample_rate, share * seconds, 2) * torch.tensor(levels)[:, None]
         wave = wave.roll(place, -1).clamp(-1, 1).requires_grad_()
         try:
             true = _seen(truth(wave), twin.output)
-        except VictimError:
+        except VictimError as reason:
+            dead = str(reason)
             continue  # a length that it does not take; it took the first one
         try:
             guess, scores = _seen(twin.numbers(wave), twin.output), twin.scores(wave)
@@ -54,6 +56,8 @@ def compared(twin: OnnxTwin, truth: Callable[[Tensor], Tensor], seconds: float) 
         steepest = max(steepest, float(slope.abs().max()))
         gap = max(gap, float((true - guess).abs().max()))
         least, most = min(least, float(true.min())), max(most, float(true.max()))
+    if least > most:
+        raise NoTwin(f"it could not be compared, for of two sounds at once {dead}")
     if not steepest:
         raise NoTwin("its gradient is zero at noise of every level, so there is nothing to climb")
     share = gap / max(most - least, 1e-30)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,15 @@ class Interface:
     dtype: torch.dtype
     output: str
     extras: Mapping[str, Extra]
+    lone: bool = False
+    """Whether it gives one number a sound, which stands for the second of two labels."""
+
+    def settled(self, wave: Tensor, run: Run, classes: int) -> Interface:
+        """Give the same, knowing from the answer to one wave (1, T) whether one number stands for two labels."""
+        return replace(self, lone=classes == 2 and run(self._inputs(wave)).numel() == 1)
 
     def ask(self, wave: Tensor, run: Run, about: tuple[str, int, int]) -> Tensor:
-        """Ask about waves (N, T), and give what comes out as (N, K), or (N, 2) where one number stands for two labels.
+        """Ask about waves (N, T), and give what comes out, (N, K), or (N, 1) where one number stands for two labels.
 
         Args:
             wave: (N, T).
@@ -67,20 +73,25 @@ class Interface:
                 'axis, or put a card of kind "windowed" around it, which asks about any sound, window by window'
             )
         pieces = [row[None] for row in wave] if self.alone else [wave]
-        answers = [_rows(run(self._inputs(piece)), len(piece), classes) for piece in pieces]
-        return answers[0] if len(answers) == 1 else torch.cat(answers)
+        numbers = 1 if self.lone else classes
+        answers = [_rows(run(self._inputs(piece)), len(piece), numbers, self.alone) for piece in pieces]
+        return torch.cat(answers) if answers else wave.new_zeros(0, numbers)
 
     def _inputs(self, wave: Tensor) -> dict[str, Tensor]:
         shaped = {"NT": wave, "N1T": wave[:, None], "NT1": wave[..., None], "T": wave[0]}[self.layout]
         return {self.input: shaped} | {name: extra.of(len(wave)) for name, extra in self.extras.items()}
 
 
-def _rows(raw: Tensor, rows: int, classes: int) -> Tensor:
-    """Take away axes of length 1; anything else stays, and is refused by who checks it."""
-    if classes == 2 and raw.numel() == rows:
-        return raw.reshape(rows, 1)
+def _rows(raw: Tensor, rows: int, numbers: int, alone: bool) -> Tensor:
+    """Take away axes of length 1, so that (rows, numbers) is left; anything else stays, and who checks refuses it.
+
+    The numbers of one sound among many must not lie along the first axis, for that is where the sounds lie.
+    """
     long = [size for size in raw.shape if size != 1]
-    return raw.reshape(rows, classes) if long == [size for size in (rows, classes) if size != 1] else raw
+    if long != [size for size in (rows, numbers) if size != 1]:
+        return raw
+    turned = not alone and rows == 1 and numbers > 1 and raw.ndim > 1 and raw.shape[0] == numbers
+    return raw if turned else raw.reshape(rows, numbers)
 
 
 def interface_of(card: Card, session: Any) -> Interface:

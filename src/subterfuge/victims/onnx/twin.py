@@ -104,8 +104,7 @@ class OnnxTwin:
                 f"samples: {reason}"
             ) from reason
         raw = raw.to(wave.device, torch.promote_types(raw.dtype, torch.float32))
-        labels = self.labels if raw.shape[-1] != 1 else self.labels[1:]
-        return checked(raw, len(wave), labels, self.name)
+        return checked(raw, len(wave), self.labels[1:] if self.interface.lone else self.labels, self.name)
 
 
 def twin_of_file(
