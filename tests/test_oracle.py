@@ -548,3 +548,45 @@ def test_labels_that_do_not_exist_are_the_victims_error(clean: Tensor, said: lis
     babbling = Babbling(lambda wave: wave, labels=("a", "b"), gives=Gives.LABELS)
     with pytest.raises(VictimError, match="whole numbers from 0 to 1 were expected"):
         held(babbling, clean).margins(0 * clean)
+
+
+# --- a victim that dies of several questions at once ------------------------------------------------------------------
+
+
+class Dying:
+    """Says 1 for "b" where the first sample is above 0.5; of several at once it dies, and answers those of `before`."""
+
+    labels = ("a", "b")
+    sample_rate = RATE
+    gives = Gives.SCORES
+    kind = Kind.DECISION
+    at_once = 6
+
+    def __init__(self, before: list[int]) -> None:
+        self.before = before
+        self.free: list[float] = []
+
+    def scores(self, wave: Tensor) -> Tensor:
+        if len(wave) > 1 or float(wave[0, 0]) not in self.free:
+            self.free = wave[self.before, 0].tolist()
+            raise VictimError("it closed")
+        return torch.stack([torch.zeros(1), torch.where(wave[:, 0] > 0.5, 1.0, -1.0)], -1)
+
+    def answered(self, wave: Tensor) -> list[int]:
+        return [place for place, first in enumerate(wave[:, 0].tolist()) if first in self.free]
+
+
+@pytest.mark.parametrize(
+    ("before", "won", "best"), [([0, 1, 2, 4], True, 0.875), ([4, 5], True, 0.75), ([0], False, 0.125), ([], False, 0)]
+)
+@pytest.mark.parametrize("ask", ["population", "answers"])
+def test_what_was_answered_before_a_death_is_remembered_and_what_was_not_asked_is_not_counted(
+    before: list[int], won: bool, best: float, ask: str
+) -> None:
+    oracle = held(Dying(before), torch.zeros(1, T))  # type: ignore[arg-type]
+    deltas = torch.zeros(9, T)
+    deltas[:, 0] = torch.tensor([0.125, 0.25, 0.375, 0.5, 0.875, 0.75, 1.0, 1.0, 1.0])
+    with pytest.raises(VictimError, match="it closed"):
+        getattr(oracle, ask)(deltas, 0)
+    assert (bool(oracle.won[0]), float(oracle.best[0, 0])) == (won, best)
+    assert oracle.queries == [len(before) + 1]

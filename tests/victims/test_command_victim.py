@@ -453,3 +453,33 @@ def test_a_folder_that_the_fingerprint_cannot_cover_is_said(tmp_path: Path, monk
     many, own = load_victim(path).warnings
     assert re.search(r"does not cover the folder many, .*more than 1 files", many)
     assert re.search(r"does not cover the folder \., .*the card itself lies in it", own)
+
+
+@pytest.mark.parametrize("words", [("{wav}",), ("{wavs}",)])
+def test_what_programs_answered_before_one_went_wrong_is_known_and_no_program_runs_for_it_again(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    code = """
+print(sys.argv[1:], file=open("asked", "a"))
+all = [scores(path) for path in sys.argv[1:]]
+print(json.dumps([one if one[2] < 0.85 else None for one in all] if len(sys.argv) > 2 else all[0]))
+sys.exit(all[0][2] > 0.85)
+"""
+    many = {} if words == ("{wavs}",) else {"workers": 2}
+    victim = load_victim(python(tmp_path, code, *words, **many))
+    assert isinstance(victim, CommandVictim)
+    wave = waves(7)
+    wave[:, 1] = torch.tensor([0.0, 0.125, 0.25, 0.375, 0.875, 0.0, 0.0])
+    with pytest.raises(VictimError):
+        victim.scores(wave)
+    known = victim.answered(wave)
+    assert known[:3] == [0, 1, 2]
+    assert 4 not in known
+    runs = len((tmp_path / "asked").read_text().splitlines())
+    for place in known:
+        assert torch.equal(victim.scores(wave[place : place + 1]), truth(wave[place : place + 1]))
+        assert torch.equal(victim.decide(wave[place : place + 1]), truth(wave[place : place + 1]).argmax(-1))
+    assert len((tmp_path / "asked").read_text().splitlines()) == runs
+    victim.scores(wave[:1])  # is viewed so a second time
+    assert len((tmp_path / "asked").read_text().splitlines()) == runs + 1
+    assert victim.answered(wave) == []

@@ -18,6 +18,8 @@ from tests.victims.http_faults import Server
 from tests.victims.http_victims import Make, maker, scoring, waves
 
 from subterfuge.errors import CardError, VictimError
+from subterfuge.oracle import Oracle
+from subterfuge.threat import Targeted, Threat
 from subterfuge.victims.http.store import Store
 
 
@@ -272,3 +274,29 @@ def test_workers_answer_the_same_in_the_same_order(server: Server, make: Make) -
     with pytest.raises(VictimError, match="404"):
         many.scores(waves(40, seed=9))
     assert many.spent()["queries"] == 23 + server.answered - 46
+
+
+@pytest.mark.parametrize("cards", [{}, {"cache": "off"}, {"cache": "off", "label": "label"}])
+def test_wins_that_were_answered_before_a_server_closed_are_kept_and_paid_once(
+    server: Server, make: Make, cards: dict[str, Any]
+) -> None:
+    heard = 0
+
+    def answer(_: Any) -> dict[str, Any]:
+        nonlocal heard
+        with server.lock:
+            heard += 1
+            b = 0.8 if heard >= 9 else 0.1
+        return {"label": "b" if b > 0.5 else "a", "probabilities": {"a": 0.9 - b, "b": b, "c": 0.1}}
+
+    server.answer = answer
+    server.then(*[None] * 11, *[meets.status(403)] * 20)
+    victim = make(workers=3, **cards)
+    clean = waves()
+    oracle = Oracle(victim, Threat(Targeted("b")), clean, torch.tensor([1]), ask_decision="label" in cards)
+    with pytest.raises(VictimError, match="403"):
+        oracle.population(0.1 * waves(30, seed=1), 0)
+    assert oracle.won.tolist() == [True]
+    assert float(oracle.best_margin[0]) == pytest.approx(np.log(8))
+    assert (oracle.queries, server.answered, victim.spent()["queries"]) == ([12], 11, 11)
+    assert len(server.seen) <= 11 + 3

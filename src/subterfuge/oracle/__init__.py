@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from subterfuge.errors import VictimError
 from subterfuge.hearing.ear import Ear
 from subterfuge.oracle.admitting import Admission, passband, within
 from subterfuge.oracle.asking import answer_for, slope_of
@@ -100,6 +102,7 @@ class Oracle:
         self._ear = ear
         self._worst = Worst(views, softness) if views else None
         self._cost = 1 + len(views)
+        self._answered = getattr(victim, "answered", None)
         self._questions = Questions(victim, threat.goal, labels_only=labels_only, ask_decision=ask_decision)
         timed = threat.budget.seconds is not None
         self._at_once = max(1, getattr(victim, "workers", 1)) if timed else getattr(victim, "at_once", BATCH)
@@ -312,16 +315,39 @@ class Oracle:
                 return
             left = self._threat.budget.queries
             chunk = deltas[first : first + self._at_once][: None if left is None else left - self.queries[row]]
-            rows = where.expand(len(chunk))
             self.queries[row] += len(chunk)  # before they are asked: a victim that dies has been asked
             with torch.no_grad():
-                admitted = self.admit(chunk, rows)
-                wave = self._clean[rows] + admitted
-                answer = self._questions.answer(wave)
-                margin = self._questions.plain(self._threat.goal.margin(answer, self._focus[rows]).double())
-                said = self._questions.said(wave, answer, margin, self.needed[rows])
-            self._remember(admitted, margin, rows, said)
-            yield wave, answer, margin.cpu()
+                admitted = self.admit(chunk, where.expand(len(chunk)))
+            try:
+                answered = self._put(admitted, row)
+            except VictimError:
+                self._salvage(admitted, row)
+                raise
+            yield answered
+
+    def _put(self, admitted: Tensor, row: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Ask about admitted changes (n, T) of a clip, and remember; give waves, answers and margins."""
+        rows = torch.full((len(admitted),), row)
+        with torch.no_grad():
+            wave = self._clean[rows] + admitted
+            answer = self._questions.answer(wave)
+            margin = self._questions.plain(self._threat.goal.margin(answer, self._focus[rows]).double())
+            said = self._questions.said(wave, answer, margin, self.needed[rows])
+        self._remember(admitted, margin, rows, said)
+        return wave, answer, margin.cpu()
+
+    def _salvage(self, admitted: Tensor, row: int) -> None:
+        """Remember what a victim that died of several changes (n, T) at once had answered; count these and the death.
+
+        Only of a victim that says what it has `answered`: asked about that again it pays nothing.
+        """
+        if len(admitted) < 2 or self._answered is None:
+            return
+        places = self._answered(self._clean[row] + admitted)
+        self.queries[row] -= max(0, len(admitted) - len(places) - 1)
+        for place in places:
+            with suppress(VictimError):
+                self._put(admitted[place : place + 1], row)
 
     def gradient(self, delta: Tensor, rows: Tensor | None = None, *, pull: bool = False) -> tuple[Tensor, Tensor]:
         """Ask one gradient a row: the margin of each candidate, float64 (n,), and its slope, shape (n, T).

@@ -112,8 +112,7 @@ class CommandVictim:
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of the label that it answers, or of its largest number, int64 (N,)."""
         if self.gives == Gives.LABELS:
-            places = [self._read(one, place_of) for one in self._answers(wave, "decide")]
-            return torch.tensor(places, dtype=torch.int64)
+            return torch.tensor(self._answers(wave, "decide"), dtype=torch.int64)
         return self._numbers(wave, "decide").argmax(-1)
 
     def scores(self, wave: Tensor) -> Tensor:
@@ -132,31 +131,44 @@ class CommandVictim:
             return None
         return probabilities_of(self._numbers(wave, "probabilities"), self.output)
 
-    def _numbers(self, wave: Tensor, what: str) -> Tensor:
-        rows = [self._read(one, numbers_of) for one in self._answers(wave, what)]
-        return checked(torch.tensor(rows, dtype=torch.float64), len(wave), self.labels, self.name)
+    def answered(self, wave: Tensor) -> list[int]:
+        """Say which of waves (N, T), of which it died, it had answered all the same; for these it is not run again."""
+        return self.memory.kept(_rows_of(wave))
 
-    def _read(self, one: Any, reader: Any) -> Any:
+    def _numbers(self, wave: Tensor, what: str) -> Tensor:
+        raw = torch.tensor(self._answers(wave, what), dtype=torch.float64)
+        return checked(raw, len(wave), self.labels, self.name)
+
+    def _read(self, one: Any) -> Any:
+        reader: Any = place_of if self.gives == Gives.LABELS else numbers_of
         try:
             return read(one, "answer", self.answer, reader, self.labels)
         except Unfit as reason:
             raise VictimError(f"the victim {self.name} {reason}") from None
 
     def _answers(self, wave: Tensor, what: str) -> list[Any]:
-        """Give what the program printed of each of some waves (N, T), read from JSON."""
-        return self.memory.ask(what, wave.detach().cpu().to(torch.float32).numpy(), self._run)
+        """Give the label's place, or the numbers, that the program printed of each of some waves (N, T)."""
+        return self.memory.ask(what, _rows_of(wave), self._run)
 
     def _run(self, rows: NDArray[np.float32]) -> list[Any]:
-        """Run the program about waves (N, T)."""
+        """Run the program about waves (N, T); where it dies of one, keep the answers to the others."""
         size = AT_ONCE if MANY in self.words else 1
         parts = [rows[at : at + size] for at in range(0, len(rows), size)]
-        stop = threading.Event()
+        stop, answers = threading.Event(), dict[int, Any]()
         with tempfile.TemporaryDirectory(prefix="subterfuge-command-") as folder:
-            jobs = [partial(self._ask, part, Path(folder), k, stop) for k, part in enumerate(parts)]
-            return [answer for answers in together(jobs, self.workers, stop) for answer in answers]
+            jobs = [partial(self._ask, part, Path(folder), k * size, stop, answers) for k, part in enumerate(parts)]
+            try:
+                together(jobs, self.workers, stop)
+            except VictimError:
+                self.memory.keep(rows, answers)
+                raise
+        return [answers[place] for place in range(len(rows))]
 
-    def _ask(self, rows: NDArray[np.float32], folder: Path, number: int, stop: threading.Event) -> list[Any]:
-        paths = [folder / f"{number}-{k}.wav" for k in range(len(rows))]
+    def _ask(
+        self, rows: NDArray[np.float32], folder: Path, first: int, stop: threading.Event, answers: dict[int, Any]
+    ) -> None:
+        """Run the program about one part of the waves; its answers go beside those to the others, by place."""
+        paths = [folder / f"{first + k}.wav" for k in range(len(rows))]
         for path, row in zip(paths, rows, strict=True):
             path.write_bytes(wav_of(row, self.sample_rate, self.subtype))
         words = [str(self.program), *filled(self.words, [str(path) for path in paths])]
@@ -169,9 +181,16 @@ class CommandVictim:
         if ended.code:
             raise VictimError(f"the program of the victim {self.name} {how(ended.code)}{said(ended.err)}")
         try:
-            return answers_in(ended.out, len(rows), MANY in self.words, self.labels)
+            printed = answers_in(ended.out, len(rows), MANY in self.words, self.labels)
         except Unfit as reason:
             raise VictimError(f"the program of the victim {self.name} {reason}{said(ended.err)}") from None
+        for place, one in enumerate(printed, first):
+            answers[place] = self._read(one)
+
+
+def _rows_of(wave: Tensor) -> NDArray[np.float32]:
+    rows: NDArray[np.float32] = wave.detach().cpu().to(torch.float32).numpy()
+    return rows
 
 
 def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> CommandVictim:

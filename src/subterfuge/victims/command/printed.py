@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -10,26 +10,45 @@ from numpy.typing import NDArray
 
 from subterfuge.victims._json_answers import Unfit, parse
 from subterfuge.victims._json_words import kind_of, shown
+from subterfuge.victims._kept import Kept
 from subterfuge.victims.command.card import MANY, ONE
 
 
 class Memory:
     """The last question and its answers, so that all that is asked of one sound is of one run of the program.
 
-    Whoever asks the same thing of the same sound again has the program run again.
+    Whoever asks the same thing of the same sound again has the program run again. Of a question that the program died
+    of, what it answered is kept.
     """
 
     def __init__(self) -> None:
         self._last: tuple[str, list[Any], frozenset[str]] = ("", [], frozenset())
+        self._kept = Kept[Any]()
 
     def ask(self, what: str, rows: NDArray[Any], run: Callable[[NDArray[Any]], list[Any]]) -> list[Any]:
         """Give the answers about waves (N, T), from the last run if it was about these and `what` was not asked yet."""
         key = sha256(repr(rows.shape).encode() + rows.tobytes()).hexdigest()
         known, answers, told = self._last
         if key != known or what in told:
+            kept = self._kept.take([_name_of(row) for row in rows], what)
+            if kept is not None:
+                return kept
             answers, told = run(rows), frozenset()
+            self._kept.keep({})
         self._last = (key, answers, told | {what})
         return answers
+
+    def keep(self, rows: NDArray[Any], answers: Mapping[int, Any]) -> None:
+        """Keep the answers about some rows of waves (N, T), of the rest of which the program died."""
+        self._kept.keep({_name_of(rows[place]): answer for place, answer in answers.items()})
+
+    def kept(self, rows: NDArray[Any]) -> list[int]:
+        """Say of which rows of waves (N, T) answers are kept."""
+        return self._kept.places([_name_of(row) for row in rows])
+
+
+def _name_of(row: NDArray[Any]) -> str:
+    return sha256(row.tobytes()).hexdigest()
 
 
 def filled(words: Sequence[str], paths: Sequence[str]) -> list[str]:

@@ -186,6 +186,13 @@ class HttpVictim:
             return None
         return probabilities_of(self._numbers(wave, "probabilities"), self.settings.output)
 
+    def answered(self, wave: Tensor) -> list[int]:
+        """Say which of waves (N, T), of which it died, it had answered all the same; these it can be asked for free."""
+        sounds = [sha256(file).hexdigest() for file in self._files(wave)]
+        if self.cache is None:
+            return self.last.kept.places(sounds)
+        return [place for place, sound in enumerate(sounds) if self.cache.get(sound) is not None]
+
     def _numbers(self, wave: Tensor, view: str) -> Tensor:
         rows = [said.numbers for said in self._said(wave, view)]
         return checked(torch.tensor(rows, dtype=torch.float64), len(wave), self.labels, self.name)
@@ -195,20 +202,19 @@ class HttpVictim:
 
         Without a cache label, scores and probabilities of the same waves are one question; the same `view` is another.
         """
-        rows = wave.detach().cpu().to(torch.float32).numpy()
-        files = [wav_of(row, self.sample_rate, self.settings.subtype) for row in rows]
-        cache, sounds = self.cache, [sha256(file).hexdigest() for file in files]
+        files, cache = self._files(wave), self.cache
+        sounds = [sha256(file).hexdigest() for file in files]
         if cache is None:
             heard = self.last.get(sounds, view)
             if heard is None:
-                heard = spread(self._ask, files, self.workers)
+                heard = self._heard(sounds, files)
                 self.last.put(sounds, view, heard)
             else:
                 self.asker.meter.remember(cached=len(heard))
             return heard
         known = {sound: said for sound in sounds if (said := cache.get(sound)) is not None}
         new = {sound: file for sound, file in zip(sounds, files, strict=True) if sound not in known}
-        self.asker.meter.remember(cached=len(rows) - len(new))
+        self.asker.meter.remember(cached=len(files) - len(new))
 
         def ask(sound: str) -> Said:
             said = self._ask(new[sound])
@@ -217,6 +223,24 @@ class HttpVictim:
 
         known |= zip(new, spread(ask, list(new), self.workers), strict=True)
         return [known[sound] for sound in sounds]
+
+    def _heard(self, sounds: list[str], files: list[bytes]) -> list[Said]:
+        """Ask about each file; where it dies of one, keep the answers to the others."""
+        answered: dict[str, Said] = {}
+
+        def ask(place: int) -> Said:
+            said = answered[sounds[place]] = self._ask(files[place])
+            return said
+
+        try:
+            return spread(ask, range(len(files)), self.workers)
+        except VictimError:
+            self.last.kept.keep(answered)
+            raise
+
+    def _files(self, wave: Tensor) -> list[bytes]:
+        rows = wave.detach().cpu().to(torch.float32).numpy()
+        return [wav_of(row, self.sample_rate, self.settings.subtype) for row in rows]
 
     def _ask(self, file: bytes) -> Said:
         return self.asker.ask(self.settings.form.request(file), self._understood)

@@ -7,6 +7,7 @@ import math
 import threading
 from typing import Any, NamedTuple
 
+from subterfuge.victims._kept import Kept
 from subterfuge.victims.http.store import Store
 
 
@@ -61,10 +62,11 @@ class Cache:
 class Last:
     """The answers of the last question, so that label, scores and probabilities of the same sounds are one question.
 
-    Whoever asks for the same one again asks anew.
+    Whoever asks for the same one again asks anew. Of a question that the server died of, what it answered is kept.
     """
 
     def __init__(self) -> None:
+        self.kept = Kept[Said]()
         self._sounds: list[str] | None = None
         self._said: list[Said] = []
         self._views: set[str] = set()
@@ -74,7 +76,7 @@ class Last:
         """Give the answers if they are of these sounds and were not yet viewed so, or None."""
         with self._lock:
             if sounds != self._sounds or view in self._views:
-                return None
+                return self.kept.take(sounds, view)
             self._views.add(view)
             return self._said
 
@@ -82,6 +84,7 @@ class Last:
         """Keep the answers, seen in one view."""
         with self._lock:
             self._sounds, self._said, self._views = sounds, said, {view}
+            self.kept.keep({})
 
 
 def _read(row: Any, shape: Shape) -> Said | None:
