@@ -325,6 +325,10 @@ def test_a_victim_that_dies_in_a_try_is_told_with_what_the_race_cost_too(tmp_pat
         spent = re.findall(r"after (\d+) queries and (\d+) gradients in all", str(death.value))
         assert spent in ([("12", str(slopes))] for slopes in (mortal.slopes, mortal.slopes + 1))
         assert str(death.value).count("after") == 1
+        kept = tmp_path / "o.unjudged.wav"
+        assert kept.exists() == ("a win was in hand" in str(death.value))
+        kept.unlink(missing_ok=True)
+        outcome_path(kept).unlink(missing_ok=True)
         assert tree(tmp_path) == before
 
 

@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from subterfuge.attacks import Attack, knobs_of, make_attack
 from subterfuge.audio import MAX_SECONDS, Clip
 from subterfuge.audio.place import check_target
 from subterfuge.driver._remarks import remarks_on
+from subterfuge.driver._unjudged import NOT_ASKED as NOT_ASKED  # what stands in a record for an answer
+from subterfuge.driver._unjudged import leave_unjudged
 from subterfuge.driver.control import control_of
 from subterfuge.driver.fit import check_fit, default_attack
 from subterfuge.driver.heard import heard_wave
 from subterfuge.driver.judge import Judged, ask
 from subterfuge.driver.others import others_of
-from subterfuge.driver.place import keep_unjudged, place_for, publish, workshop
+from subterfuge.driver.place import place_for, publish, workshop
 from subterfuge.driver.record import (
     advice_for,
     clip_record,
@@ -51,8 +54,6 @@ from subterfuge.victim import Gives, Kind, Victim
 
 LOUDEST_MAXIMISE = LeastSNR(40.0)
 """The limit of a goal without an end, where none was given."""
-NOT_ASKED = "not asked"
-"""What is recorded of a file about which the victim no longer answered."""
 
 
 def attack(
@@ -226,21 +227,8 @@ def attack(
                 judged = search.run(folder, keep_container, notes)
                 after = search.verdict_of(judged, folder, keep_container, notes)
             except Unjudged as death:
-                notes.append(f"nobody has judged this file: {death}")
-                outcome = record(
-                    compare(clip, death.changed, victim.sample_rate),
-                    search.oracle.seconds,
-                    won=False,
-                    predicted=NOT_ASKED,
-                    probability=None,
-                    twin_gap=None,
-                    control=None,
-                    file=None,
-                    file_sha256=None,
-                    advice="ask the victim about the file once it answers again: subterfuge transfer FILE --to CARD",
-                )
-                kept = keep_unjudged(death.file, place, force, outcome)
-                raise VictimError(f"{death}; the best so far, which nobody has judged, is kept in {kept}") from death
+                difference = compare(clip, death.changed, victim.sample_rate)
+                leave_unjudged(death, place, force, notes, partial(record, difference, search.oracle.seconds))
         seconds = search.oracle.seconds
         won = judged is not None and judged.won
         changed = judged.clip if judged is not None else clip.add(search.oracle.best[0].numpy(), victim.sample_rate)

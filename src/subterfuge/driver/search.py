@@ -160,7 +160,7 @@ class Search:
             judged, start = self._inside(oracle.best[row : row + 1], folder, keep_container, notes)
             if self.labels_only and judged.allowed and not judged.won:
                 judged = self._louder(judged, start, folder, keep_container, notes)
-            judged = self._survivor(judged, notes)
+            judged = self._survivor(judged)
             if judged.won or not judged.allowed or spent or self.endless:
                 break
             margin = self._margin_of(judged)
@@ -178,7 +178,7 @@ class Search:
             needed *= 2
         return judged
 
-    def _survivor(self, judged: Judged, notes: list[str]) -> Judged:
+    def _survivor(self, judged: Judged) -> Judged:
         """Put a file that won through what it must survive; where it dies of one of them it has not won."""
         self.deaths = []
         if self.robust is None or not judged.won:
@@ -219,9 +219,9 @@ class Search:
             try:
                 judged, _ = self._inside(oracle.best[:1], folder, keep_container, notes)
                 said = "the file wins, but the victim no longer says whether it survives" if judged.won else said
-                judged = self._survivor(judged, notes)
+                judged = self._survivor(judged)
             except VictimError:
-                kept = self._written(oracle.best[:1], folder, keep_container, notes)
+                kept = self.write_best(folder, keep_container, notes)
                 raise Unjudged(f"{death} ({spent}; {said})", *kept) from death
             if judged.won:
                 notes.append(f"the search ended {spent}, and its best win was judged: {death}")
@@ -229,7 +229,7 @@ class Search:
         wins = "" if self.endless else ", above 0 wins"
         came = f"; the best margin was {best:.3g}{wins}" if math.isfinite(best) else ""
         if self.keeps_nearest and math.isfinite(best):
-            kept = self._written(oracle.best[:1], folder, keep_container, notes)
+            kept = self.write_best(folder, keep_container, notes)
             raise Unjudged(f"{death} ({spent}{came})", *kept) from death
         raise VictimError(f"{death} ({spent}{came})") from death
 
@@ -273,6 +273,10 @@ class Search:
         over_db = self.limit.over_db(self.clip, written)
         allowed = self.limit.holds(heard.to(self.clean), self.clean) and over_db == 0
         return Judged(written, file, wave, verdict, allowed, over_db)
+
+    def write_best(self, folder: Path, keep_container: bool, notes: list[str]) -> tuple[Clip, Path]:
+        """Write the clip with the best change so far, without asking anyone; give it and its file."""
+        return self._written(self.oracle.best[:1], folder, keep_container, notes)
 
     def _written(self, delta: Tensor, folder: Path, keep_container: bool, notes: list[str]) -> tuple[Clip, Path]:
         """Write the clip with a change (1, T); give it and its file."""

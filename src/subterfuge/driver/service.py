@@ -11,7 +11,7 @@ from subterfuge.threat import Budget
 from subterfuge.victim import Victim
 
 JUDGING = 8
-"""Queries that a search leaves to the judge, where the victim stops after a number of them."""
+"""Queries that each search leaves to the judge, where the victim stops after a number of them."""
 COUNTS = ("queries", "cached", "retries", "total")
 DEEPEST = 10
 """Wrappers around one another that are looked into."""
@@ -46,29 +46,39 @@ class Bill:
             ]
         )
 
-    def within(self, budget: Budget, announce: Callable[[str], None]) -> Budget:
+    def within(self, budget: Budget, announce: Callable[[str], None], searches: int = 1) -> Budget:
         """Give a budget that leaves the judge some of the queries after which the victim stops.
+
+        Args:
+            budget: of all searches together.
+            announce: told where the budget is cut.
+            searches: how many there are; the judge asks about each.
 
         Raises:
             VictimError: too few are left, or fewer than the budget names.
         """
-        left = self.queries_left
-        if left is None or (budget.queries is not None and budget.queries <= left - JUDGING):
+        left, judging = self.queries_left, searches * JUDGING
+        if left is None or (budget.queries is not None and budget.queries <= left - judging):
             return budget
         if budget.queries is not None:
             raise VictimError(
-                f"the victim {self.name} answers {left} more queries, of which {JUDGING} are the judge's, and "
+                f"the victim {self.name} answers {left} more queries, of which {judging} are the judge's, and "
                 f"the search was to ask {budget.queries}; allow fewer (--queries), or raise most_queries on its card"
             )
-        if left <= JUDGING:
+        if left <= judging:
             raise VictimError(
-                f"the victim {self.name} answers {left} more queries, and {JUDGING + 1} or more are needed for "
+                f"the victim {self.name} answers {left} more queries, and {judging + 1} or more are needed for "
                 "an attack; raise most_queries on its card"
             )
         announce(
-            f"the victim answers {left} more queries: the search may ask {left - JUDGING}, the rest is the judge's"
+            f"the victim answers {left} more queries: the search may ask {left - judging}, the rest is the judge's"
         )
-        return replace(budget, queries=left - JUDGING)
+        return replace(budget, queries=left - judging)
+
+    def affords(self, queries: int, searches: int = 1) -> bool:
+        """Say whether so many queries may be asked, and the judge's besides, of which some may be asked before."""
+        left = self.queries_left
+        return left is None or queries + 2 * searches * JUDGING <= left
 
 
 def bill_of(victim: Victim) -> Bill | None:

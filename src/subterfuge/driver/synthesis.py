@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from subterfuge.attacks import ATTACKS, Attack, climbs, knobs_of, make_attack
-from subterfuge.audio import Clip
+from subterfuge.attacks import ATTACKS, Attack, climbs, make_attack
+from subterfuge.audio import Clip, hear
 from subterfuge.audio.place import check_target
 from subterfuge.driver import attack
 from subterfuge.driver._synthesis_begin import QUIETER_DB, Beginnings, clip_of
 from subterfuge.driver._synthesis_bill import Bill
-from subterfuge.driver._synthesis_climb import Try, climb, race
+from subterfuge.driver._synthesis_climb import TRIES, Cut, Try, climb, race
+from subterfuge.driver._synthesis_record import Known
 from subterfuge.driver._synthesis_words import advice, advice_near
+from subterfuge.driver._unjudged import leave_unjudged
 from subterfuge.driver.fit import default_attack
 from subterfuge.driver.place import place_for, publish, workshop
-from subterfuge.driver.record import clip_record, name_of, thinned, versions, victim_record
+from subterfuge.driver.record import name_of
 from subterfuge.driver.search import Search, searched_on
+from subterfuge.driver.service import bill_of
 from subterfuge.errors import AttackError, OutputError, ThreatError, VictimError
-from subterfuge.hearing.levels import level_db, snr_db
 from subterfuge.oracle import Oracle
 from subterfuge.outcome import Outcome
 from subterfuge.threat import Budget, LeastSNR, Limit, Maximise, Threat, fitted, index_of
@@ -87,13 +90,18 @@ def synthesise(
 
     Raises:
         InputError: a target, a level, an attack or an output that cannot be; nothing is written.
-        VictimError: the victim died before a try had won, or answered nonsense.
+        VictimError: the victim died before a try had won, or answered nonsense, or answers too few queries more; the
+            best so far is kept as ``NAME.unjudged.wav`` where it was a win, or was paid for.
     """
     source = start if isinstance(start, Clip) else None if str(start) in QUIETER_DB else Clip.read(start)
     method = by if by is not None and not isinstance(by, str) else climber(victim, by)
     on = _check_fit(method, victim)
-    if budget is None and on.gives < Gives.GRADIENTS:
-        budget = Budget(queries=QUERIES)
+    service = bill_of(victim)
+    allowed = budget or (Budget(queries=QUERIES) if on.gives < Gives.GRADIENTS else Budget())
+    if budget is None and on is victim and service is not None and not service.affords(QUERIES, TRIES[method.needs]):
+        budget = Budget()  # what the service leaves is less than the default, and is allowed
+    else:
+        budget = allowed
     about = {"seed": seed, "out": out, "force": force, "progress": progress, "command": command, "card": card}
     if target is None or limit is not None:
         if source is None and limit is not None:
@@ -108,7 +116,7 @@ def synthesise(
                 "a level and a band bind the sound of a target, and a limit the change of a clip; give the one or the "
                 "other"
             )
-        threat = Threat(Maximise(target), limit or LeastSNR(SNR_DB), budget or Budget())
+        threat = Threat(Maximise(target), limit or LeastSNR(SNR_DB), budget)
         made = attack(source, victim, threat, by=method, control=0, **about)  # type: ignore[arg-type]
         return made if made.won else replace(made, advice=advice_near(made, threat))
     focus = index_of(target, victim.labels)
@@ -124,77 +132,55 @@ def synthesise(
         sure = all(one.probabilities(torch.from_numpy(nothing.mono(one.sample_rate))[None]) is not None
                    for one in (victim, on))  # fmt: skip
     goal = fitted(Maximise(target, "probabilities" if sure else "scores"), victim)
-    threat = Threat(goal, level, budget or Budget())
-    bill = Bill(threat.budget)
+    notes = list[str]()
+    if service is not None and on is victim:
+        budget = service.within(budget, notes.append, TRIES[method.needs])
+    threat = Threat(goal, level, budget)
+    bill, keeps = Bill(threat.budget), service is not None
+    known = Known(victim, threat, target, method, seed, begins, bill, service, allowed, command, card)
+    tries, raced = list[Try](), 0
     with workshop(place) as folder:
-        firsts, raced = race(begins, victim, threat, method, focus, seed, bill, progress)
-        tries, deaths = list[Try](), list[str]()
-        for turn, first in enumerate(firsts):
-            if turn and bill.spent:
-                break
-            (folder / str(turn)).mkdir()
-            try:
-                tries.append(climb(first, victim, bill, threat, method, focus, seed, folder / str(turn), progress))
-            except VictimError as death:
-                if not any(one.won for one in tries):
-                    raise
-                deaths.append(f"the victim died in try {turn + 1} of {len(firsts)}, and the best of those before it "
-                              f"is kept: {death}")  # fmt: skip
-                break
+        try:
+            firsts, raced = race(begins, victim, threat, method, focus, seed, bill, folder, keeps, progress)
+            for turn, first in enumerate(firsts):
+                if turn and bill.spent:
+                    break
+                own = folder / str(turn)
+                own.mkdir()
+                tries.append(climb(first, victim, bill, threat, method, focus, seed, own, keeps, progress))
+        except VictimError as death:
+            if any(one.won for one in tries):
+                notes.append(f"the victim died in try {len(tries) + 1} of {len(firsts)}, and the best of those before "
+                             f"it is kept: {death}")  # fmt: skip
+            elif isinstance(death, Cut):
+                heard = torch.from_numpy(hear(death.file, victim.sample_rate))
+                record = partial(known.outcome, death.search, death.before, heard, tries, raced, notes)
+                leave_unjudged(death, place, force, notes, record)
+            else:
+                raise
         best = max(tries, key=lambda one: one.worth)
-        oracle = best.search.oracle
-        heard = best.wave
         final = place if best.won else None
-        outcome = Outcome(
+        digest = None
+        if best.judged is not None and final is not None:
+            digest = hashlib.sha256(best.judged.file.read_bytes()).hexdigest()
+        outcome = known.outcome(
+            best.search,
+            best.before,
+            best.wave,
+            tries,
+            raced,
+            [*notes, *best.notes],
             won=best.won,
-            goal=goal.name,
-            target=target,
-            predicted_before=best.before.label,
             predicted=best.verdict.label,
-            probability_before=best.before.probability,
             probability=best.verdict.probability,
-            snr_db=snr_db(best.search.clean[0].numpy(), heard.numpy()),
-            file_snr_db=snr_db(best.search.clean[0].numpy(), heard.numpy()),
-            peak=float((heard - best.search.clean[0]).abs().max()),
-            zimtohrli_mos=None,
-            queries=bill.queries,
-            gradients=bill.gradients,
-            judgements=sum(one.search.judgements for one in tries),
-            seconds=round(bill.seconds, 3),
-            margin=float(oracle.best_margin[0]),
-            twin_gap=_gap(best.search, heard),
-            control=None,
-            attack=name_of(method),
-            knobs=knobs_of(method),
-            limit=str(level),
-            budget=asdict(threat.budget),
-            seed=seed,
-            repeatable=not bill.out_of_time,
+            twin_gap=_gap(best.search, best.wave),
             file=None if final is None else str(final),
-            file_sha256=None if best.judged is None else hashlib.sha256(best.judged.file.read_bytes()).hexdigest(),
-            clip=clip_record(best.search.clip),
-            victim=victim_record(victim, card or getattr(victim, "card", None), best.search.on),
-            warnings=tuple(dict.fromkeys([*victim.warnings, *deaths, *best.notes])),
+            file_sha256=digest,
             advice=None if best.won else advice(best.verdict, target, threat, source),
-            history=thinned(oracle.history[0]),
-            findings={
-                "from": begins.name,
-                "level_dbfs": level_db(heard.numpy()),
-                "peak": float(heard.abs().max()),
-                "seconds": begins.samples / victim.sample_rate,
-                "raced": raced,
-                "tries": [
-                    {"began": one.before.label, "says": one.verdict.label, "probability": one.verdict.probability}
-                    for one in tries
-                ],
-                **oracle.findings[0],
-            },
-            versions=versions(),
-            command=command,
         )
         if best.judged is not None and final is not None:
             publish(best.judged.file, final, outcome)
-    return outcome if outcome.won else replace(outcome, file_sha256=None)
+    return outcome
 
 
 def places(
