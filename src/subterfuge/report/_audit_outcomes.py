@@ -26,6 +26,8 @@ MOST_LISTENED = 4
 """Pairs of sounds that a listening test is advised with."""
 UNJUDGED = "neither won nor lost: the victim died before it judged the file; ask it: subterfuge transfer FILE --to CARD"
 """What is told of a record whose file nobody has judged."""
+MOST_NAMED = 4
+"""Victims that are told apart where outcomes are of several."""
 LEDGER = "audit.ledger"
 """What an audit's folder holds."""
 
@@ -38,7 +40,8 @@ def audit_of(paths: Sequence[str | Path], progress: Callable[[int, int], None] =
         progress: called with how many outcomes are read, and of how many.
 
     Raises:
-        InputError: there is nothing there, an outcome is none or is given twice, or a ledger is not given alone.
+        InputError: there is nothing there, an outcome is none or is given twice, outcomes are of several victims, or a
+            ledger is not given alone.
         ClipError: as `InputError`, of what is no outcome.
     """
     given = [Path(path) for path in paths]
@@ -139,6 +142,7 @@ def _together(paths: Sequence[Path], progress: Callable[[int, int], None]) -> Au
         records.append((_placed(record, place), place))
     if not records:
         raise InputError("nothing was given; give a ledger, its folder, or outcomes")
+    victim = _victim(records)
     folder = records[0][1].parent.absolute()
     kinds: dict[str, dict[str, Any]] = {}
     rows = []
@@ -164,7 +168,7 @@ def _together(paths: Sequence[Path], progress: Callable[[int, int], None]) -> Au
         "data": f"{len(records)} outcome{'s' if len(records) > 1 else ''}",
         "clips": len({row.job.sha256 for row in rows}),
         "searches": list(kinds.values()),
-        "victim": _victim([record for record, _ in records]),
+        "victim": victim,
     }
     return Audit(setting, _told_apart(rows), folder=folder)
 
@@ -192,12 +196,28 @@ def _kind(record: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "says": goal, "attack": attack, "goal": goal, "limit": limit, "queries": queries}
 
 
-def _victim(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    victims = {str(one["victim"].get("fingerprint")): one["victim"] for one in records}
-    names = list(dict.fromkeys(str(one.get("name")) for one in victims.values()))
-    labels = dict.fromkeys(str(label) for one in victims.values() for label in one.get("labels") or ())
-    same = next(iter(victims.values())) if len(victims) == 1 else {}
-    return {**same, "name": ", ".join(names), "labels": list(labels)}
+def _victim(records: Sequence[tuple[dict[str, Any], Path]]) -> dict[str, Any]:
+    """Give the one victim of some records, told by its fingerprint: what is true of one says nothing of another.
+
+    Raises:
+        InputError: they are of several.
+    """
+    owned: dict[str, list[tuple[dict[str, Any], Path]]] = {}
+    for record, place in records:
+        owned.setdefault(str(record["victim"].get("fingerprint")), []).append((record["victim"], place))
+    if len(owned) > 1:
+        each = [
+            f"{victim.get('name')} ({print_[:12]}): {len(own)}, such as {place}"
+            for print_, own in list(owned.items())[:MOST_NAMED]
+            for victim, place in own[:1]
+        ]
+        more = f"; and {len(owned) - MOST_NAMED} more" if len(owned) > MOST_NAMED else ""
+        raise InputError(
+            f"these {len(records)} outcomes are of {len(owned)} victims, for which there is no common verdict: "
+            f"{'; '.join(each)}{more}. Make a page for each: give the outcomes of one at a time, with another --out."
+        )
+    victim = records[0][0]["victim"]
+    return {**victim, "name": str(victim.get("name")), "labels": [str(label) for label in victim.get("labels") or ()]}
 
 
 def _told_apart(rows: Sequence[Row]) -> tuple[Row, ...]:
