@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,7 @@ def maker(server: Server, card_of: Callable[..., Path]) -> Make:
         victim = load_victim(card_of(**{**common, "probe_seconds": 0.0, **values}))
         assert isinstance(victim, HttpVictim)
         slept: list[float] = []
-        victim.asker.sleep = slept.append
+        victim.asker.sleep, victim.asker.clock = slept.append, lambda: 100.0 + math.fsum(slept)
         victim.asker.slept = slept  # type: ignore[attr-defined]
         return victim
 

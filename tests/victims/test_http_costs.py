@@ -300,3 +300,30 @@ def test_wins_that_were_answered_before_a_server_closed_are_kept_and_paid_once(
     assert float(oracle.best_margin[0]) == pytest.approx(np.log(8))
     assert (oracle.queries, server.answered, victim.spent()["queries"]) == ([12], 11, 11)
     assert len(server.seen) <= 11 + 3
+
+
+@pytest.mark.parametrize(("cards", "begin"), [({}, [100, 103, 103]), ({"per_second": 4.0}, [100, 103, 103.25])])
+def test_a_wait_that_the_server_asks_of_one_worker_holds_for_all(
+    server: Server, make: Make, cards: dict[str, Any], begin: list[float]
+) -> None:
+    victim, now, begun, others = make(**cards), [100.0], [], [1]
+    victim.asker.clock = lambda: now[0]
+
+    def sleep(seconds: float) -> None:
+        until = now[0] + seconds
+        while others:  # as another worker asks, while the first one sleeps
+            victim.decide(waves(seed=others.pop()))
+        now[0] = max(now[0], until)
+
+    def answer(_: Any) -> dict[str, Any]:
+        begun.append(now[0])
+        return {"probabilities": [0.2, 0.3, 0.5]}
+
+    def busy(handler: meets.Handler) -> None:
+        begun.append(now[0])
+        handler.reply(429, b"", Retry_After=3)
+
+    victim.asker.sleep, server.answer = sleep, answer
+    server.then(busy)
+    victim.decide(waves())
+    assert begun == begin

@@ -105,8 +105,8 @@ class Asker:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        self._lock, self._next, self._met = threading.Lock(), -math.inf, False
-        self._read = False
+        self._lock, self._met, self._read = threading.Lock(), False, False
+        self._next = -math.inf
 
     def __repr__(self) -> str:
         return f"Asker({self.shown})"
@@ -209,18 +209,20 @@ class Asker:
             raise self.fail(f"{fault}; it asks to come again in {asked:.0f} s, and no wait is over 300 s")
         own = min(LONGEST_WAIT_SECONDS, (FIRST_WAIT_SECONDS if asked is None else FIRST_ASKED_SECONDS) * 2**attempt)
         self.meter.remember(retries=1)
+        with self._lock:  # what it asks of one worker it asks of all
+            self._next = max(self._next, self.clock() + (asked or 0.0))
         self.sleep(max(own, asked or 0.0))
 
     def _pace(self) -> None:
-        """Wait until the rate allows a request."""
-        if self.per_second is None:
-            return
-        with self._lock:
-            now = self.clock()
-            at = max(now, self._next)
-            self._next = at + 1 / self.per_second
-        if at > now:
-            self.sleep(at - now)
+        """Wait until the rate, and what the server asked of any worker, allow a request."""
+        while True:
+            with self._lock:
+                now = self.clock()
+                left = self._next - now
+                if left <= 0:
+                    self._next = now + (0.0 if self.per_second is None else 1 / self.per_second)
+                    return
+            self.sleep(left)
 
 
 def _asked_wait(reply: Reply) -> float | None:
