@@ -24,6 +24,7 @@ from subterfuge.harden.accuracy import accuracy_of
 from subterfuge.harden.attempts import Faced
 from subterfuge.harden.build import Workshop, built, can_train, check_possible
 from subterfuge.harden.certified import certified
+from subterfuge.harden.contents import Contents
 from subterfuge.harden.defences import Defence, parse_defence, parse_defences
 from subterfuge.harden.doubts import compare
 from subterfuge.harden.folder import claimed
@@ -154,11 +155,14 @@ def harden(
     labels = askable(victim, known.only(train), notes)
     draw_cases(known.only(test), labels, clips, targets, seed)  # refuses, before any work, what cannot be drawn
     tested = _thinned(test, test_clips, seed)
+    heard = [known.examples[place].path for place in sorted({*tested, *(train if can_train(victim) else ())})]
+    contents = Contents(out)
     setting = {
         "victim": str(card),
         "fingerprint": victim.fingerprint,
         "data": known.name,
         "data_sha256": known.names_sha256,
+        "contents": contents.of_all(heard, lambda done: tell("what the clips hold", done, len(heard))),
         "learned": len(train),
         "held_out": len(test),
         "defences": [one.name for one in wanted],
@@ -175,6 +179,7 @@ def harden(
         known, tuple(train), out, seed, jobs, None if cache is None else Path(cache), trust_pickle, epochs, tell, notes
     )
     with claimed(out, setting, force):
+        contents.keep()
         memory = Memory(out / "cases.jsonl")
         base = card
         if can_train(victim) and not recorded:

@@ -20,6 +20,7 @@ from subterfuge.campaign.pool import victim_of
 from subterfuge.dsp.recipes import RECIPES
 from subterfuge.errors import InputError, MissingExtra, SubterfugeError
 from subterfuge.harden.adversarial import adversary, hard_features
+from subterfuge.harden.contents import Contents
 from subterfuge.harden.defences import SURVIVES, Defence
 from subterfuge.harden.memory import Memory, key_of
 from subterfuge.harden.refit import fitted_like
@@ -156,8 +157,14 @@ def defended(victim: Victim, base: Path, defence: Defence, shop: Workshop) -> Pa
 
 
 def built(victim: Victim, base: Path, defence: Defence | None, shop: Workshop, memory: Memory) -> Path:
-    """Build a defence (None: the undefended victim), or give the card that an earlier call built from the same."""
-    learned = [shop.data.examples[place] for place in shop.train]
+    """Build a defence (None: the undefended victim), or give the card that an earlier call built from the same.
+
+    The same are the victims, the settings, and where anything is taught the clips: names, labels and what they hold.
+    """
+    learned = [shop.data.examples[place] for place in shop.train] if can_train(victim) else []
+    contents = Contents(shop.out)
+    held = contents.of_all(one.path for one in learned)
+    contents.keep()
     key = key_of(
         "built",
         (ROUNDS, HARD_PART, MOST_HARD, ENSEMBLE, DRAWS, TWIN_DRAWS, SURVIVES),
@@ -166,7 +173,8 @@ def built(victim: Victim, base: Path, defence: Defence | None, shop: Workshop, m
         defence,
         shop.seed,
         shop.epochs,
-        *((one.path.name, one.label, one.path.stat().st_size) for one in learned),
+        held,
+        *((one.path.name, one.label, one.group) for one in learned),
     )
     known = memory.get(key)
     if known is not None:

@@ -61,8 +61,9 @@ def _refuse_other(out: Path, setting: dict[str, Any], force: bool) -> None:
 def same(path: Path, setting: dict[str, Any]) -> bool:
     """Say whether a file tells of a setting.
 
-    A victim is known by its fingerprint and a set by the hash of its names, so that the same card or the same sounds
-    may be named by another path; a set that was written down without that hash, by its name.
+    A victim is known by its fingerprint and a set by the hashes of its names and of what its clips hold, so that the
+    same card or the same sounds may be named by another path; a set that was written down without the hash of its
+    names, by its name, and one without that of its contents, by its names alone.
     """
     try:
         told = json.loads(path.read_bytes())
@@ -71,6 +72,7 @@ def same(path: Path, setting: dict[str, Any]) -> bool:
     if not isinstance(told, dict) or "fingerprint" not in told:
         return False
     loose = {"victim", "data" if "data_sha256" in told else "data_sha256"}
+    loose |= {"contents"} - told.keys()
     wanted = json.loads(json.dumps(setting))
     return {key: one for key, one in told.items() if key not in loose} == {
         key: one for key, one in wanted.items() if key not in loose
