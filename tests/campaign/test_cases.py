@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -82,6 +84,49 @@ def test_another_seed_draws_other_clips() -> None:
     data = dataset([("a", place, set()) for place in range(20)])
     drawn = {tuple(case.path for case in draw_cases(data, LABELS, 3, 1, seed)) for seed in range(5)}
     assert len(drawn) == 5
+
+
+def asked(data: Dataset, labels: Sequence[str], clips: int, targets: int = 1, seed: int = 0) -> set[tuple[Path, str]]:
+    return {(case.path, case.target) for case in draw_cases(data, labels, clips, targets, seed)}
+
+
+def test_which_classes_come_first_is_drawn_by_the_seed() -> None:
+    names = [f"class {k:02d}" for k in range(50)]
+    data = Dataset("made up", tuple(Example(Path(f"{k}.wav"), names[k % 50], str(k)) for k in range(100)))
+    taken = [{case.label for case in draw_cases(data, names, 11, 1, seed)} for seed in range(9)]
+    assert {len(one) for one in taken} == {11}
+    assert len({frozenset(one) for one in taken}) == 9
+    assert len(set().union(*taken)) > 35
+
+
+@given(rows, st.integers(1, 12), st.integers(0, 12), st.integers(1, 2), st.integers(0, 9))
+def test_more_clips_and_more_targets_only_add(
+    rows: list[tuple[str, int, set[str]]], clips: int, more: int, targets: int, seed: int
+) -> None:
+    data = dataset([*rows, ("a", 9, set())])
+    few = asked(data, LABELS, clips, targets, seed)
+    assert few <= asked(data, LABELS, clips + more, targets, seed)
+    assert few <= asked(data, LABELS, clips, targets + 1, seed)
+
+
+@given(rows, st.integers(0, 9), st.randoms(use_true_random=False))
+def test_the_order_of_files_and_of_labels_draws_nothing(
+    rows: list[tuple[str, int, set[str]]], seed: int, die: Random
+) -> None:
+    data = dataset([*rows, ("a", 9, set())])
+    files, labels = list(data.examples), list(LABELS)
+    die.shuffle(files)
+    die.shuffle(labels)
+    assert draw_cases(data, LABELS, 9, 2, seed) == draw_cases(Dataset("made up", tuple(files)), labels, 9, 2, seed)
+
+
+@given(st.integers(0, 20), st.integers(0, 9))
+def test_a_clip_that_is_gone_moves_no_other(gone: int, seed: int) -> None:
+    data = dataset([(LABELS[k % 3], k, set()) for k in range(21)])
+    before = asked(data, LABELS, 11, 1, seed)
+    after = asked(data.only([k for k in range(21) if k != gone]), LABELS, 11, 1, seed)
+    assert before - after == {one for one in before if one[0] == data.examples[gone].path}
+    assert len(after) == 11
 
 
 @pytest.mark.parametrize(

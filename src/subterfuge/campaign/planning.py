@@ -8,15 +8,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from subterfuge.campaign.cases import Case, draw_cases
+from subterfuge.campaign.cases import (
+    Case,
+    can_be_turned,
+    check_numbers,
+    draw_clips,
+    name_of,
+    place_of,
+    targets_of,
+)
 from subterfuge.campaign.clips import names_of
 from subterfuge.campaign.protocol import NAME, VERSION, Protocol, Search
 from subterfuge.campaign.rows import Audit, Job, Row
+from subterfuge.campaign.words import said
 from subterfuge.errors import InputError
 from subterfuge.training.examples import Dataset, Example
 from subterfuge.victim import Victim
+
+MOST_NAMED = 10
+"""Classes that are not attacked, and are named one by one."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,10 @@ def shared_by(setting: dict[str, Any]) -> tuple[str, ...]:
 
 
 def heard_of(data: Dataset, most: int, seed: int, labels: Sequence[str], notes: list[str]) -> list[Heard]:
-    """Draw the sounds that are scored: labelled as the victim answers, or not at all; each content once."""
+    """Draw the sounds that are scored: labelled as the victim answers, or not at all; each content once.
+
+    Those of a smaller number are among those of a larger one. Only what is drawn is read, so the draw is by names.
+    """
     known = [one for one in data.examples if not one.label or one.label in labels]
     strange = sorted({one.label for one in data.examples if one.label} - set(labels))
     if strange:
@@ -83,8 +96,8 @@ def heard_of(data: Dataset, most: int, seed: int, labels: Sequence[str], notes: 
             f"none of the {len(data)} clips of {data.name} has a label that the victim knows; it knows "
             f"{', '.join(labels)}, and the clips are {', '.join(strange)}: rename their folders, or the card's labels"
         )
-    order = sorted(np.random.default_rng([seed, 0xA0D1]).permutation(len(known))[:most].tolist())
-    chosen = [known[place] for place in order]
+    order = sorted(range(len(known)), key=lambda place: place_of(seed, "heard", name_of(known[place])))
+    chosen = [known[place] for place in sorted(order[:most])]
     names = names_of([one.path for one in chosen])
     heard: dict[str, Heard] = {}
     for one in chosen:
@@ -110,25 +123,55 @@ def clean_job(number: int, one: Heard) -> Job:
 def cases_of(
     audit: Audit, heard: Sequence[Heard], victim: Victim, protocol: Protocol, seed: int, notes: list[str]
 ) -> tuple[tuple[Case, ...], dict[Path, Row]]:
-    """Draw clips and targets among what could be scored; an unlabelled clip is what the victim says it is."""
+    """Draw clips and targets among what can be heard; an unlabelled clip is what the victim says it is.
+
+    A clip whose job failed keeps its place, and no other takes it: when it is done again, nothing else moves.
+    """
+    check_numbers(victim.labels, protocol.clips, protocol.targets, seed)
     rows = {Path(row.job.path): row for row in audit.of("clean")}
-    scored = [one.example for one in heard if one.example.path in rows]
-    if not scored and any("VictimError" in str(row.error) for row in audit.rows):
-        return (), rows
-    if not scored:
+    if not any(one.example.path in rows for one in heard):
+        if any("VictimError" in str(row.error) for row in audit.rows):
+            return (), rows
         failed = next((row.error for row in audit.rows if row.error), "no reason was told")
         raise InputError(f"none of the {len(heard)} clips could be scored; the first: {failed}")
-    unknown = sum(not one.label for one in scored)
+    unknown = sum(not one.example.label for one in heard if one.example.path in rows)
     if unknown:
         many = "1 clip has" if unknown == 1 else f"{unknown} clips have"
         notes.append(f"{many} no label: what the victim says of it as it comes counts as right")
-    labelled = [one if one.label else replace(one, label=str(rows[one.path].result["answer"])) for one in scored]
-    data = Dataset(audit.setting["data"], tuple(labelled))
-    cases = draw_cases(data, victim.labels, protocol.clips, protocol.targets, seed)
-    drawn = len({case.path for case in cases})
-    if drawn < protocol.clips:
-        notes.append(f"{drawn} clips were attacked where {protocol.clips} were asked for: there are no more")
-    return cases, rows
+    unreadable = {Path(row.job.path) for row in audit.rows if row.unreadable}
+    names = {one.example.path: one.sha256 for one in heard if one.example.path not in unreadable}
+    known = [one.example for one in heard if one.example.path in names and can_be_turned(one.example, victim.labels)]
+    if not known:
+        raise InputError(f"every label that the victim knows is heard in each of the {len(names)} clips: none is wrong")
+    drawn = draw_clips(known, names, protocol.clips, seed)
+    notes += _short(drawn, known, protocol.clips, [one for one in drawn if one.path not in rows])
+    cases: list[Case] = []
+    for one in drawn:
+        if one.path in rows:
+            named = one if one.label else replace(one, label=str(rows[one.path].result["answer"]))
+            for target in targets_of(named, names[one.path], victim.labels, protocol.targets, seed):
+                cases.append(Case(len(cases), named.path, named.label, target, named.also))
+    return tuple(cases), rows
+
+
+def _short(drawn: Sequence[Example], known: Sequence[Example], asked: int, failed: Sequence[Example]) -> list[str]:
+    """Say what of all that could be attacked is not: too few clips, classes that no clip was drawn of, failures."""
+    notes = []
+    if len(drawn) < asked:
+        notes.append(f"{len(drawn)} clips were attacked where {asked} were asked for: there are no more")
+    classes, taken = ({one.label for one in some} for some in (known, drawn))
+    without = sorted(classes - taken)
+    if without:
+        names = ", ".join(said(one or "no label") for one in without[:MOST_NAMED])
+        more = f" and {len(without) - MOST_NAMED} more" if len(without) > MOST_NAMED else ""
+        notes.append(
+            f"no clip of {len(without)} of {len(classes)} classes is attacked ({names}{more}), drawn by the seed: "
+            f"--clips {len(classes)} attacks one of each"
+        )
+    if failed:
+        many = "1 clip that was drawn was" if len(failed) == 1 else f"{len(failed)} clips that were drawn were"
+        notes.append(f"{many} not scored, and no other is attacked in its place: --retry asks again")
+    return notes
 
 
 def attack_jobs(cases: Sequence[Case], rows: dict[Path, Row], searches: Sequence[Search], begin: int) -> list[Job]:
