@@ -14,9 +14,10 @@ from tests.victims import http_faults as meets
 from tests.victims.http_faults import Server
 from tests.victims.http_victims import Make, leak, maker, scoring, waves
 
-from subterfuge.errors import VictimError
+from subterfuge.errors import CardError, VictimError
 from subterfuge.victims._json_answers import Unfit
 from subterfuge.victims.http import identity
+from subterfuge.victims.http.address import shown_url
 
 
 @pytest.fixture
@@ -233,3 +234,97 @@ def test_guesses_at_what_a_fingerprint_hides_fit_by_the_dozen(make: Make, monkey
     assert not [part for part in seen if "p0" in part]
     hint = identity.hint_of("p0")
     assert sum(identity.hint_of(f"p{k}") == hint for k in range(300_000)) > 2
+
+
+URLS = [
+    ("http://me:pa#ss@127.0.0.1:9/score", "http://127.0.0.1:9/score"),
+    ("http://me:pa?ss@127.0.0.1:9/score", "http://127.0.0.1:9/score"),
+    ("http://me:pa/ss@127.0.0.1:9/score", "http://127.0.0.1:9/score"),
+    ("http://me:12/ss@127.0.0.1:9/score", "http://127.0.0.1:9/score"),
+    ("HTTPS://me:pa//ss@127.0.0.1:9/score?key=ss", "HTTPS://127.0.0.1:9/score"),
+    ("me:pass@127.0.0.1:9/score", "127.0.0.1:9/score"),
+    ("http://127.0.0.1:9/score?mail=pass@ss", "http://ss"),
+]
+
+
+@pytest.mark.parametrize(("url", "shown"), URLS)
+def test_an_at_behind_the_host_is_refused_and_nothing_before_it_is_shown(make: Make, url: str, shown: str) -> None:
+    with pytest.raises(CardError, match="url holds an @ where no user and password can end, and is not shown") as died:
+        make(url=url)
+    told = str(died.value).partition("url holds")[2]
+    assert not {part for part in ("me:", "12", "127.0.0.1", "ss@", "pa/", "pa#", "pa?", "key=") if part in told}
+    assert shown_url(url) == shown
+
+
+def test_a_password_from_the_environment_that_ends_the_host_is_refused_and_not_shown(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for password in ("pa/ssw0rdXYZ", "pa?ssw0rdXYZ", "pa#ssw0rdXYZ"):
+        monkeypatch.setenv("SECRET", password)
+        with pytest.raises(CardError, match="url holds an @ where") as died:
+            make(url="http://me:${SECRET}@127.0.0.1:9/score")
+        assert "ssw0rd" not in str(died.value)
+
+
+def broken_header(handler: meets.Handler) -> None:
+    """Answer with a line among the headers that is none, and repeats what was asked."""
+    body = b'{"probabilities": [0.2, 0.3, 0.5]}'
+    line = handler.seen.path.encode()
+    handler.wfile.write(
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nno header %s\r\nX: y\r\n\r\n" % (len(body), line) + body
+    )
+    handler.close_connection = True
+
+
+def test_a_header_that_is_none_brings_no_key_into_the_log(
+    server: Server, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("API_KEY", "alpha-1234567")
+    url = server.url.replace("//", "//me:beta-1234567@") + "?api_key=${API_KEY}"
+    server.then(broken_header)
+    make(url=url, retries=0).decide(waves())
+    assert "Failed to parse headers" in caplog.text
+    assert "1234567" not in caplog.text
+    assert "score" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"headers": {"Cookie": "sid=TOPvalue42"}}, "TOPvalue42"),
+        ({"headers": {"Cookie": "theme=dark; sid=TOPvalue42"}}, "TOPvalue42"),
+        ({"headers": {"Cookie": "sid=TOPvalue=="}}, "TOPvalue"),
+        ({"headers": {"Authorization": 'Digest user="me", response="TOPvalue42"'}}, "TOPvalue42"),
+        ({"headers": {"X-Keys": "first-99,TOPvalue42"}}, "TOPvalue42"),
+        ({"fields": {"password": 87654321}}, "87654321"),
+        ({"fields": {"password": {"pin": [8765.4321]}}, "send": "base64"}, "8765.4321"),
+        ({"fields": {"password": 87654321.0}}, "87654321"),
+        ({"fields": {"session": "id=7;TOPvalue42"}}, "TOPvalue42"),
+    ],
+)
+def test_a_secret_that_stands_on_the_card_is_not_shown_when_the_server_says_a_part_of_it(
+    server: Server, make: Make, values: dict[str, Any], said: str
+) -> None:
+    server.then(meets.say(f"no such session: {said}", 401))
+    with pytest.raises(VictimError, match=r"no such session: .hidden.") as died:
+        make(**values).decide(waves())
+    assert said not in str(died.value)
+
+
+def test_a_header_hides_neither_its_scheme_nor_the_names_in_it(server: Server, make: Make) -> None:
+    server.then(meets.say("Bearer realm: name unknown", 401))
+    headers = {"Authorization": "Bearer alpha-1234567", "X-Who": "name=gamma-1234567"}
+    with pytest.raises(VictimError, match="Bearer realm: name unknown"):
+        make(headers=headers).decide(waves())
+
+
+def test_no_cookie_of_a_server_is_sent_back_and_those_of_the_card_are(server: Server, make: Make) -> None:
+    body = meets.say('{"probabilities": [0.2, 0.3, 0.5]}', Set_Cookie="sid=theirs; Path=/")
+    server.then(body, body, body)
+    for cards in ({}, {"headers": {"Cookie": "sid=mine"}}):
+        victim = make(cache="off", **cards)
+        victim.decide(waves())
+        victim.decide(waves())
+        assert not list(victim.asker.wire._session.cookies)
+    assert [seen.headers.get("cookie") for seen in server.seen] == [None, None, "sid=mine", "sid=mine"]

@@ -15,7 +15,8 @@ from urllib.parse import urljoin, urlsplit
 
 from subterfuge.errors import VictimError
 from subterfuge.victims._json_answers import Unfit
-from subterfuge.victims.http.secrets import Secrets, shown_url
+from subterfuge.victims.http.address import shown_url
+from subterfuge.victims.http.secrets import Secrets
 from subterfuge.victims.http.store import Store
 from subterfuge.victims.http.wire import Broken, Reply, Wire
 

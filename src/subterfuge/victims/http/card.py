@@ -16,8 +16,9 @@ from subterfuge.victims._answers import KINDS
 from subterfuge.victims._json_answers import steps_of
 from subterfuge.victims._wav_file import SUBTYPES
 from subterfuge.victims.card import Card
+from subterfuge.victims.http.address import fault_of_at, secrets_of_url, shown_url
 from subterfuge.victims.http.identity import fingerprint_with, request_of
-from subterfuge.victims.http.secrets import Secrets, fields_of, filled, headers_of, secrets_of_url, shown_url
+from subterfuge.victims.http.secrets import Secrets, fields_of, filled, headers_of
 from subterfuge.victims.http.send import SENDS, Form
 
 GIVES = {"scores": Gives.SCORES, "labels": Gives.LABELS}
@@ -145,6 +146,8 @@ def _url(card: Card, secrets: set[str]) -> str:
     template = card.values["url"]
     shown = shown_url(template)
     url = filled(card, "url", template, secrets)
+    if fault := fault_of_at(template) or fault_of_at(url):
+        raise card.fail(fault)
     try:
         parts = urlsplit(url)
         host = parts.hostname

@@ -18,7 +18,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from subterfuge.victims.card import Card, fingerprint_of
-from subterfuge.victims.http.secrets import VARIABLE, looks_secret, shown_url
+from subterfuge.victims.http.address import shown_url
+from subterfuge.victims.http.names import looks_secret
+from subterfuge.victims.http.secrets import VARIABLE
 
 BITS = 16
 """Of what messages hide in a fingerprint."""

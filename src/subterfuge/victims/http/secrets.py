@@ -11,22 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from urllib.parse import quote, quote_plus
 
 from subterfuge.victims.card import Card
+from subterfuge.victims.http.names import looks_secret
 
 HIDDEN = "[hidden]"
 HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 """Headers, in small letters, whose values are no secret where they stand on the card itself."""
-SECRET_WORD = re.compile(
-    r"(?:api|access|account|auth|bearer|client|private|refresh|secret|session|user)*"
-    r"(?:auth|authorization|authentication|bearer|key|token|secrets?|pass|password|passwd|passphrase|pwd|pw|cookies?"
-    r"|cred|creds|credentials?|sig|signature|session|sessionid|jwt)"
-    r"|.*(?:apikey|token|secret|password|passwd)"
-)
-"""Words, in small letters, that make a name one of a secret."""
-WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-"""The words of a name, between dashes and in camel case."""
 TAGS = r"(?:<[^<>]*>)*"
 SHORT = 4
 """A secret of fewer characters stands in too many words to be cut out of them."""
@@ -87,15 +79,6 @@ class Secrets:
         text = " ".join("".join(each if each.isprintable() else " " for each in text).split())
         text = self.hide(text)
         return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + " ..."
-
-
-def looks_secret(name: str) -> bool:
-    """Say whether a name is one of a secret: by whole words, in camel case too.
-
-    >>> [looks_secret(name) for name in ("api_key", "accessToken", "X-APIKEY", "author", "passes", "keyboard")]
-    [True, True, True, False, False, False]
-    """
-    return any(SECRET_WORD.fullmatch(word.lower()) for word in WORDS.findall(name))
 
 
 def filled(card: Card, where: str, text: str, secrets: set[str]) -> str:
@@ -176,26 +159,6 @@ def fields_of(card: Card, secrets: set[str]) -> dict[str, Any]:
     return fields
 
 
-def secrets_of_url(url: str) -> set[str]:
-    """Give what of an address must not be seen: user and password, and the values of keys in its query."""
-    parts = urlsplit(url)
-    found: set[str] = set()
-    if "@" in parts.netloc:
-        who = unquote(parts.netloc.rpartition("@")[0])
-        found |= {who, who.partition(":")[2] or who}
-    found |= {value for name, value in parse_qsl(parts.query) if looks_secret(name)}
-    return found
-
-
-def shown_url(template: str) -> str:
-    """Give an address as messages show it: as the card has it, without user, password, query and fragment.
-
-    >>> shown_url("https://me:pass@host:8000/${PLACE}/score?key=${KEY}#top")
-    'https://host:8000/${PLACE}/score'
-    """
-    return re.sub(r"//[^/?#]*@", "//", template).partition("?")[0].partition("#")[0]
-
-
 def _filled_deep(card: Card, where: str, given: Any, secrets: set[str], secret: bool) -> Any:
     """Fill all texts in a value; where its name looks `secret` they are secrets too."""
     if isinstance(given, str):
@@ -209,6 +172,8 @@ def _filled_deep(card: Card, where: str, given: Any, secrets: set[str], secret: 
             name: _filled_deep(card, f"{where}.{name}", each, secrets, secret or looks_secret(name))
             for name, each in given.items()
         }
+    if secret and isinstance(given, int | float) and not isinstance(given, bool):
+        secrets |= {str(given), str(int(given)) if float(given).is_integer() else str(given)}
     return given
 
 
@@ -217,11 +182,22 @@ def _form_text(value: Any) -> str:
 
 
 def _parts(value: str) -> Iterable[str]:
-    """Give a header's value, and what is secret in it where a scheme stands before: ``Bearer abc``, ``Basic b64``."""
+    """Give a header's value, and what may be secret in it by itself.
+
+    That is what stands behind a scheme (``Bearer abc``, ``Basic b64``), and the values of a list: ``sid=abc; user=me``.
+
+    >>> list(_parts('Digest id="alpha", seal=beta==')) == [
+    ...     'Digest id="alpha", seal=beta==', 'id="alpha", seal=beta==', "alpha", "beta==", "beta"]
+    True
+    """
     scheme, _, rest = value.partition(" ")
     yield value
     if rest:
         yield rest.strip()
+    for item in re.split(r'[\s;,"]+', rest if rest and re.fullmatch(r"[A-Za-z-]+", scheme) else value):
+        name, _, held = item.partition("=")
+        pieces = [held, *held.split("=")] if held.strip("=") else [item, name]
+        yield from dict.fromkeys(piece for piece in pieces if len(piece) >= SHORT)
     if scheme.lower() == "basic":
         try:
             who = base64.b64decode(rest, validate=True).decode()

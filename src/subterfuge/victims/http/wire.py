@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import queue
-import re
 import socket
 import ssl
 import threading
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from subterfuge.errors import MissingExtra, VictimError
+from subterfuge.victims.http.logged import keep_quiet
 
 MOST_BYTES = 4 * 2**20
 """Largest answer, unpacked."""
@@ -77,6 +77,7 @@ class Wire:
         self._url, self._seconds = url, seconds
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.get_redirect_target = lambda response: None  # else it reads a redirect's body, without an end
         self._session.proxies = {} if is_here(url) else dict(requests.utils.get_environ_proxies(url))
         proxy = _proxy_of(url, self._session.proxies)
@@ -87,7 +88,7 @@ class Wire:
         self._session.mount("https://", adapter)
         self._session.headers.update({"Accept": "application/json", "User-Agent": "sonic-subterfuge", **headers})
         self._session.headers["Accept-Encoding"] = "identity"
-        logging.getLogger("urllib3.connectionpool").addFilter(_without_address)
+        keep_quiet()
 
     def post(self, request: Mapping[str, Any]) -> Reply:
         """Send a request and give the whole answer, whatever its status.
@@ -109,7 +110,6 @@ class Wire:
         response = None
         try:
             response = self._session.post(self._url, **request, timeout=timeout, stream=True, allow_redirects=False)
-            self._session.cookies.clear()
             body = _body(response.raw, late)
         except requests.exceptions.SSLError as reason:
             raise Broken(f"its TLS certificate or connection was refused ({_cause(reason)})", again=False) from None
@@ -264,9 +264,3 @@ _CAUSES = {
     "RemoteDisconnected": "it closed the connection without an answer",
     "BadStatusLine": "what it speaks is no HTTP",
 }
-
-
-def _without_address(record: logging.LogRecord) -> bool:
-    """Take the address out of what urllib3 logs of a request, for its query may hold a key."""
-    record.msg, record.args = re.sub(r'("[A-Z]+) .*? (HTTP/)', r"\1 [...] \2", record.getMessage()), ()
-    return True
