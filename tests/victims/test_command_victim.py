@@ -24,7 +24,7 @@ from subterfuge.driver import score
 from subterfuge.errors import CardError, VictimError
 from subterfuge.victim import Gives, Kind
 from subterfuge.victims import check_victim, load_victim
-from subterfuge.victims.command import CommandVictim, named_files
+from subterfuge.victims.command import CommandVictim, named_files, running
 from subterfuge.victims.command.running import run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of these tests are written for POSIX")
@@ -483,3 +483,27 @@ sys.exit(all[0][2] > 0.85)
     victim.scores(wave[:1])  # is viewed so a second time
     assert len((tmp_path / "asked").read_text().splitlines()) == runs + 1
     assert victim.answered(wave) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="there is no waitid to look without waiting")
+@pytest.mark.parametrize(
+    "line", ["echo '[3, 2, 1]'", "exec >&- 2>&-; sleep 0.05", "exit 3", "sleep 60 & echo '[3, 2, 1]'"]
+)
+def test_no_group_is_killed_whose_number_may_be_anothers(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, killpg = [], os.killpg
+
+    def kills(group: int, number: int) -> None:
+        os.waitid(os.P_PID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # raises where it was waited for
+        killed.append(group)
+        killpg(group, number)
+
+    monkeypatch.setattr(os, "killpg", kills)
+    ended = run(["/bin/sh", "-c", line], tmp_path, 10.0, threading.Event())
+    assert ended.code == (3 if "exit" in line else 0)
+    assert len(killed) == 1
+    process = subprocess.Popen(["/bin/sh", "-c", "exit 0"])
+    process.wait()
+    running.kill(process)
+    assert len(killed) == 1

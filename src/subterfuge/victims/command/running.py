@@ -21,9 +21,12 @@ TOLD = 300
 """Characters of what it says on standard error that are told."""
 Result = TypeVar("Result")
 _LOOK_SECONDS = 0.1
+_FIRST_LOOK_SECONDS = 0.0005
 _PART = 1 << 16
 
 _running: set[subprocess.Popen[bytes]] = set()
+_lock = threading.Lock()
+"""Held while a group is killed: what is in `_running` has not been waited for, so that its number is its own."""
 
 
 class Unfinished(Exception):
@@ -61,7 +64,9 @@ def run(words: Sequence[str], folder: Path, timeout_seconds: float, stop: thread
                 out, err = _read(process, end, timeout_seconds, stop)
                 _wait(process, end, timeout_seconds, stop)
             finally:
-                kill(process)
+                with _lock:
+                    kill(process)
+                    _running.discard(process)
         return Ended(process.returncode, bytes(out), err)
     finally:
         _running.discard(process)
@@ -107,11 +112,25 @@ def together(jobs: Sequence[Callable[[], Result]], workers: int, stop: threading
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """End a program and its children, who may outlive it."""
+    """End a program and its children, who may outlive it.
+
+    Not after it was waited for: its number, and its group's, may be another's by then. (Where a system cannot look
+    without waiting, as macOS before Python 3.13, that was a moment ago.)
+    """
+    if process.returncode is not None and hasattr(os, "waitid"):
+        return
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
+
+
+def has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Say whether a program has ended, and leave it to be waited for, so that its number stays its own till then."""
+    if hasattr(os, "waitid"):
+        with contextlib.suppress(ChildProcessError):  # where the system waits for children by itself
+            return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return process.poll() is not None
 
 
 def how(code: int) -> str:
@@ -148,18 +167,18 @@ def _read(
             if len(out) > MOST_BYTES:
                 raise Unfinished(f"printed more than {MOST_BYTES / 1e6:g} MB, where an answer in JSON was expected")
             _check(end, timeout_seconds, stop, err)
-            if not come and process.poll() is not None:
+            if not come and has_ended(process):
                 break  # a child that it left behind holds the streams
     return out, err.decode(errors="replace")
 
 
 def _wait(process: subprocess.Popen[bytes], end: float, timeout_seconds: float, stop: threading.Event) -> None:
     """Wait for the end of a program that has closed its streams."""
-    while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_LOOK_SECONDS)
-            return
+    pause = _FIRST_LOOK_SECONDS
+    while not has_ended(process):
         _check(end, timeout_seconds, stop, b"")
+        time.sleep(pause)
+        pause = min(2 * pause, _LOOK_SECONDS)
 
 
 def _check(end: float, timeout_seconds: float, stop: threading.Event, err: bytes | bytearray) -> None:
@@ -175,5 +194,6 @@ def _check(end: float, timeout_seconds: float, stop: threading.Event, err: bytes
 @atexit.register
 def _end_all() -> None:
     """End what is asked from threads that end with the process."""
-    for process in list(_running):
-        kill(process)
+    with _lock:
+        for process in list(_running):
+            kill(process)
