@@ -11,7 +11,7 @@ from torch import Tensor
 from subterfuge.attacks._es_cma import Strategy
 from subterfuge.driver._universal_climb import Heard, alike, heard_with, hill_of, spread_of
 from subterfuge.driver._universal_sound import Mix, level_of, together
-from subterfuge.errors import AttackError
+from subterfuge.errors import AttackError, VictimError
 from subterfuge.threat import Goal
 from subterfuge.victim import Victim
 
@@ -40,12 +40,24 @@ class Evolve:
             raise AttackError(f"a batch of {self.batch} clips: 1 or more were expected, such as 8")
         if not 2 <= self.bands <= 200:
             raise AttackError(f"{self.bands} bands: 2 to 200 were expected, such as 24")
-        least = 40 * self.batch
-        if self.queries < least:
+        if self.queries < self.least:
             raise AttackError(
-                f"{self.queries} queries, {self.batch} for each sound that is tried: {least} or more were expected, "
-                "such as 2000"
+                f"{self.queries} queries, {self.batch} for each sound that is tried: {self.least} or more were "
+                "expected, such as 2000"
             )
+
+    @property
+    def least(self) -> int:
+        """The fewest queries of which anything is learned."""
+        return 40 * self.batch
+
+
+class HalfLearned(VictimError):
+    """The victim died for good: here is the sound (P,) so far, of rms 1, and the queries spent on it."""
+
+    def __init__(self, said: str, sound: Tensor, spent: int) -> None:
+        super().__init__(said)
+        self.sound, self.spent = sound, spent
 
 
 def evolve(
@@ -65,7 +77,8 @@ def evolve(
     so that few numbers say most of it. A generation's sounds are all heard on the same clips from the same moments.
 
     Raises:
-        VictimError: the victim died, or answered nonsense.
+        HalfLearned: the victim died after the first generation.
+        VictimError: it died before, or answered nonsense.
     """
     noise, bends = torch.fft.rfft(torch.randn(samples, generator=die)), _bends(samples, on.sample_rate, how.bands)
     strategy = Strategy(torch.zeros(how.bands, dtype=torch.float64), how.spread, die, 0, diagonal=False)
@@ -91,8 +104,13 @@ def evolve(
                 mine = [few[row] for _, row in some]
                 heard, at = [sounds[place] for place, _ in some], [begins[row] for _, row in some]
                 wave = heard_with(heard, at, mine, mix, raised)
-                with torch.no_grad():
-                    hill = hill_of(on, goal, wave, mine, smooth=True).double().cpu()
+                try:
+                    with torch.no_grad():
+                        hill = hill_of(on, goal, wave, mine, smooth=True).double().cpu()
+                except VictimError as death:
+                    if not generation:
+                        raise
+                    raise HalfLearned(str(death), sound_of(best), spent) from death
                 places = torch.tensor([place for place, _ in some])
                 cost.index_add_(0, places, -torch.nn.functional.logsigmoid(hill / ease))
                 spent += len(some)

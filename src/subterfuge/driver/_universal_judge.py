@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,9 +149,9 @@ class Judge:
 
 
 def share_of(rows: Sequence[Unseen]) -> Share:
-    """Say on how many clips the goal was met."""
+    """Say on how many clips the goal was met; the share of none is not a number."""
     hits = sum(row.met for row in rows)
-    return Share(hits, len(rows), hits / len(rows), *wilson(hits, len(rows)))
+    return Share(hits, len(rows), hits / len(rows) if rows else math.nan, *wilson(hits, len(rows)))
 
 
 def beside(rows: Sequence[Unseen], hits: Callable[[Unseen], int], draws: Callable[[Unseen], int]) -> Beside | None:

@@ -63,6 +63,9 @@ class Universal:
     sources: tuple[dict[str, Any], ...]
     """Every clip that was given."""
     victim: dict[str, Any]
+    service: dict[str, Any] | None = None
+    """Of a victim that is reached over a network, what all this cost: queries that were paid, answers from its cache,
+    retries, price and total; None of others."""
     warnings: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     command: str | None = None

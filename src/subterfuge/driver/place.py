@@ -114,14 +114,25 @@ def publish(judged: Path, final: Path, outcome: Outcome) -> None:
 def keep_unjudged(file: Path, place: Path, force: bool, outcome: Outcome) -> Path:
     """Keep the file of the best so far, which the victim did not live to judge, beside where a result stands.
 
-    It is called ``NAME.unjudged.EXT``, with a number where that is taken.
+    It is called as `unjudged_place` says.
     """
-    names = (f"{place.stem}.unjudged{count}{place.suffix}" for count in ("", *(f"-{n}" for n in range(2, 10_000))))
-    paths = (place.with_name(name) for name in names)
-    kept = next(path for path in paths if force or not (path.exists() or outcome_path(path).exists()))
+    kept = unjudged_place(place, force, outcome_path)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     publish(file, kept, replace(outcome, file=str(kept), file_sha256=digest))
     return kept
+
+
+def unjudged_place(place: Path, force: bool, record_of: Callable[[Path], Path]) -> Path:
+    """Say where what nobody has judged is kept: ``NAME.unjudged.EXT``, with a number where that is taken.
+
+    Args:
+        place: of a result.
+        force: overwrite what was kept before.
+        record_of: gives where the record of a sound stands.
+    """
+    names = (f"{place.stem}.unjudged{count}{place.suffix}" for count in ("", *(f"-{n}" for n in range(2, 10_000))))
+    paths = (place.with_name(name) for name in names)
+    return next(path for path in paths if force or not (path.exists() or record_of(path).exists()))
 
 
 def _unwritable(where: Path, error: OSError | ValueError) -> OutputError:

@@ -8,10 +8,8 @@ true victim, beside noise as loud. After Moosavi-Dezfooli, Fawzi, Fawzi, Frossar
 
 from __future__ import annotations
 
-import hashlib
-import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +18,9 @@ from torch import Tensor
 
 from subterfuge.audio import Clip
 from subterfuge.driver._universal_climb import Climb, climb
-from subterfuge.driver._universal_evolve import Evolve, evolve
-from subterfuge.driver._universal_judge import Beside, Judge, Share, Unseen, beside, share_of
+from subterfuge.driver._universal_evolve import Evolve, HalfLearned, evolve
+from subterfuge.driver._universal_judge import Beside, Judge, Share, Unseen
+from subterfuge.driver._universal_known import Known
 from subterfuge.driver._universal_plan import (
     case_of,
     checked,
@@ -31,13 +30,14 @@ from subterfuge.driver._universal_plan import (
     rounds_of,
     samples_of,
 )
+from subterfuge.driver._universal_price import check_affordable
 from subterfuge.driver._universal_record import Universal, publish, universal_path, verdict_of
 from subterfuge.driver._universal_sound import Mix, level_of
 from subterfuge.driver.place import workshop
-from subterfuge.driver.record import clip_record, goal_text, versions, victim_record
-from subterfuge.errors import InputError, OutputError
+from subterfuge.driver.service import bill_of
+from subterfuge.errors import InputError, OutputError, VictimError
 from subterfuge.oracle import dice
-from subterfuge.threat import Goal, Threat, Untargeted, fitted
+from subterfuge.threat import Goal, Untargeted, fitted
 from subterfuge.victim import Victim
 
 __all__ = [
@@ -114,9 +114,11 @@ def universal(
         What is also written beside the sound as ``FILE.universal.json``.
 
     Raises:
-        InputError: clips, a goal, a level, a split or an output that cannot be; nothing is written.
-        VictimError: the victim died or answered nonsense.
+        InputError: clips, a goal, a level, a split or an output that cannot be, or more questions than the victim has
+            queries left; nothing is written.
+        VictimError: the victim died or answered nonsense; a sound that was paid for is kept as ``NAME.unjudged.wav``.
     """
+    service = bill_of(victim)
     goal, mix = fitted(goal or Untargeted(), victim), mix or Mix(snr_db=20.0)
     learned_on, how = checked(victim, goal, on, how, starts, draws)
     everything = [one if isinstance(one, Clip) else Clip.read(one) for one in (*clips, *test)]
@@ -125,6 +127,10 @@ def universal(
     _apart(everything, keep)
     groups = groups_of(everything, len(clips), victim, folds, bool(test))
     place, kept = places_of(everything, goal, victim, out, keep, force, notes)
+    each = 1 + starts + 2 * draws
+    if service is not None:
+        most = rounds_of(groups, len(clips), [False] * len(everything), folds, part, bool(test), seed)
+        check_affordable(service, how, len(everything), most, each, on_itself=learned_on is victim)
     cases = [case_of(clip, victim, goal) for clip in everything]
     already = [case.met for case in cases]
     if any(already):
@@ -133,63 +139,49 @@ def universal(
     rounds = rounds_of(groups, len(clips), already, folds, part, bool(test), seed)
     longest = max(len(case.heard.wave) for case in cases)
     samples = samples_of(seconds, victim.sample_rate, longest)
-    asks = sum(len(judged) for _, judged in rounds) * (1 + starts + 2 * draws)
+    asks = sum(len(judged) for _, judged in rounds) * each
     steps = how.steps if isinstance(how, Climb) else how.queries
     tally = _Tally(progress, len(rounds) * steps + asks)
-    rows, spent, sound = list[Unseen](), 0, torch.zeros(0)
-    judge = Judge(victim, goal, mix, starts, draws, tally.add)
+    lasts = samples / victim.sample_rate
+    known = Known(victim, learned_on, goal, mix, how, lasts, cases, seed, service, command, card)
+    rows, spent, judge = list[Unseen](), 0, Judge(victim, goal, mix, starts, draws, tally.add)
+    written: Clip | None = None  # the last sound that was learned, the clips that it knows, and what was said of it
+    knows, ours = list[int](), list[Unseen]()
     with workshop(place) as folder:
         for turn, (learned, judged) in enumerate(rounds):
             die = dice(f"universal/{seed}/{turn if judged and folds else 'all'}", 1)[0]
             about = [cases[one].heard for one in learned]
-            if isinstance(how, Climb):
-                sound, more = climb(learned_on, goal, about, mix, samples, how, die, lambda: tally.add(1))
-            else:
-                sound, more = evolve(learned_on, goal, about, mix, samples, how, die, tally.add)
-                tally.add(how.queries - more)  # too few for one more generation
-            spent += more
-            written = _written(sound, mix, victim.sample_rate)
-            sound = level_of(torch.from_numpy(written.samples[0].copy()))
-            for one in judged:
-                case, die = cases[one], dice(f"universal/{seed}/judge/{cases[one].clip.fingerprint}", 1)[0]
-                fold = turn if folds else None
-                file = folder / str(one)
-                row = judge.says(case.clip, case.focus, case.said, sound, die, file, fold, notes.append)
-                if one not in kept:
-                    file.with_name(f"{one}{case.clip.output_suffix()}").unlink()
-                rows.append(replace(row, file=str(kept[one]) if one in kept else None))
+            try:
+                if isinstance(how, Climb):
+                    sound, more = climb(learned_on, goal, about, mix, samples, how, die, lambda: tally.add(1))
+                else:
+                    sound, more = evolve(learned_on, goal, about, mix, samples, how, die, tally.add)
+                    tally.add(how.queries - more)  # too few for one more generation
+                spent += more
+                written, knows, ours = _written(sound, mix, victim.sample_rate), learned, []
+                sound = level_of(torch.from_numpy(written.samples[0].copy()))
+                for one in judged:
+                    case, die = cases[one], dice(f"universal/{seed}/judge/{cases[one].clip.fingerprint}", 1)[0]
+                    fold = turn if folds else None
+                    file = folder / str(one)
+                    row = judge.says(case.clip, case.focus, case.said, sound, die, file, fold, notes.append)
+                    if one not in kept:
+                        file.with_name(f"{one}{case.clip.output_suffix()}").unlink()
+                    ours.append(replace(row, file=str(kept[one]) if one in kept else None))
+                    rows.append(ours[-1])
+            except VictimError as death:
+                if isinstance(death, HalfLearned):
+                    spent += death.spent
+                    if written is None:
+                        written, knows = _written(death.sound, mix, victim.sample_rate), learned
+                if service is None or written is None:
+                    raise
+                asked = len(cases) + len(rows) * each
+                known.leave_unjudged(death, written, folder, place, force, knows, ours, spent, asked, notes)
+        assert written is not None
         file = written.write(folder / "sound.wav")
-        made = Universal(
-            goal=goal_text(Threat(goal)),
-            target=getattr(goal, "target", None),
-            limit=str(mix),
-            seconds=samples / victim.sample_rate,
-            anywhere=how.anywhere,
-            protocol=protocol_of(folds, bool(test), rounds),
-            learned_from=tuple(cases[one].clip.name for one in rounds[-1][0]),
-            success=share_of(rows),
-            begun_anywhere=beside(rows, lambda row: row.begun_anywhere, lambda row: row.starts),
-            same_spectrum=beside(rows, lambda row: row.same_spectrum, lambda row: row.draws),
-            white_noise=beside(rows, lambda row: row.white_noise, lambda row: row.draws),
-            snr_db=_span([row.snr_db for row in rows]),
-            verdict="",
-            clips=tuple(rows),
-            left_out=tuple(case.clip.name for case in cases if case.met),
-            gradients=spent if isinstance(how, Climb) else 0,
-            queries=0 if isinstance(how, Climb) else spent,
-            judgements=len(cases) + asks,
-            method="climb" if isinstance(how, Climb) else "evolve",
-            knobs=asdict(how),
-            seed=seed,
-            file=str(place),
-            file_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-            sources=tuple(clip_record(clip) for clip in everything),
-            victim=victim_record(victim, card or getattr(victim, "card", None), learned_on),
-            warnings=tuple(dict.fromkeys(notes)),
-            versions=versions(),
-            command=command,
-        )
-        made = replace(made, verdict=verdict_of(made))
+        protocol = protocol_of(folds, bool(test), rounds)
+        made = known.record(file, place, rounds[-1][0], rows, protocol, spent, len(cases) + asks, notes)
         publish(made, file, place, {folder / f"{one}{cases[one].clip.output_suffix()}": kept[one] for one in kept})
     return made
 
@@ -236,7 +228,3 @@ def _written(sound: Tensor, mix: Mix, rate: int) -> Clip:
     if mix.level_dbfs is None:
         wave = wave * min(1.0, CEILING / float(wave.abs().max()))
     return Clip.of(np.asarray(wave.numpy()), rate, subtype="FLOAT", name="universal")
-
-
-def _span(levels: Sequence[float]) -> tuple[float, float, float]:
-    return min(levels), statistics.median(levels), max(levels)
