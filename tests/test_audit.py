@@ -72,14 +72,15 @@ def test_a_bar_that_is_missed_is_told_and_exits_with_one(asked: list[str]) -> No
     assert run(*asked, "--fail-under", "clean=2").code == 2
 
 
-def test_a_victim_that_dies_half_way_leaves_a_page_that_says_so_and_exits_with_four(
+def test_a_victim_that_dies_half_way_leaves_a_page_that_says_so_and_exits_with_four_whatever_bar_is_missed(
     tmp_path: Path, asked: list[str]
 ) -> None:
     dying = card(tmp_path / "d", "raises")
     dying.write_text(dying.read_text(encoding="utf-8").replace("dies_after = 15", "dies_after = 40"), encoding="utf-8")
     asked[1] = str(dying)
-    said = run(*asked)
+    said = run(*asked, "--fail-under", "clean=1,robust=1")
     assert said.code == 4
+    assert "missed: robust=1" in said.err
     assert "incomplete" in said.out
     assert "Traceback" not in said.err
     assert "incomplete" in (tmp_path / "out" / "audit.html").read_text(encoding="utf-8")

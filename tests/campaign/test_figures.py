@@ -259,6 +259,44 @@ def test_curves_are_those_of_a_plain_transcription(audit: Audit) -> None:
         assert robust.accuracy.value == pytest.approx(1 - turned)
 
 
+@pytest.mark.parametrize("state", ["failed", "left"])
+def test_a_clip_that_stands_while_a_search_of_it_is_not_done_counts_neither_way(state: str) -> None:
+    rows = [won("a", "low", "high", 30.0), won("b", "low", "high", 30.0), lost("c", "low", "high")]
+    rows += [lost(name, "low", "high") for name in "de"]
+    rows += [lost("b", "low", None, probe="untargeted")]
+    rows += [tried(name, "low", None, None, probe="untargeted", state=state, error="x") for name in "acd"]
+    rows += [tried("a", "low", None, None, probe="masked", state=state), lost("b", "low", None, probe="masked")]
+    found = figures_of(audit_of(rows, dict.fromkeys("abcde", "low")))
+    assert stands(found, 40.0) == (2, 2, 2), "b and e; a may turn at 40 dB yet"
+    assert stands(found, 30.0) == (1, 3, 3), "a is turned, whatever the search that is not done would have found"
+    assert [one.left_out for one in found.robust] == [3, 3, 3, 2, 2, 1]
+    assert stands(found, None) == (1, 1, 1)
+    curve = found.curve("snr_db")
+    assert curve is not None
+    there = {budget: k for k, budget in enumerate(curve.budget)}
+    assert [(curve.of[there[at]], curve.share[there[at]]) for at in (40.0, 30.0)] == [(2, 0.0), (3, 2 / 3)]
+    assert list(curve.share) == sorted(curve.share)  # type: ignore[type-var]
+    assert any("2 clips that were not turned at 20 dB SNR are left out there" in note for note in found.notes)
+
+
+def test_where_every_search_that_might_turn_a_clip_failed_nothing_is_known() -> None:
+    rows = [lost("a", "low", "high"), tried("a", "low", None, None, probe="untargeted", state="failed")]
+    found = figures_of(audit_of(rows, {"a": "low"}))
+    assert found.curves == ()
+    assert [(one.stands, one.accuracy.value, one.left_out) for one in found.robust] == [(0, None, 1)] * 5
+
+
+def test_a_share_whose_clips_differ_by_budget_has_an_interval_of_those_that_count() -> None:
+    turned = np.array([[False, True], [False, False], [True, True]])
+    counts = np.array([[False, True], [True, True], [True, True]])
+    found, low, high = shares_of(turned, dice(0, "x"), counts)
+    assert found.tolist() == [1 / 2, 2 / 3]
+    assert (low[0], high[0]) == (0.0, 1.0)
+    assert shares_of(turned, dice(0, "x"), np.zeros_like(counts))[1].tolist() == pytest.approx(
+        [np.nan] * 2, nan_ok=True
+    )
+
+
 def test_the_grid_of_snr_is_in_steps_of_2_5_db_and_holds_the_levels_of_robust_accuracy() -> None:
     curve = figures_of(audit_of([won("a", "low", "high", 40.0)])).curve("snr_db")
     assert curve is not None

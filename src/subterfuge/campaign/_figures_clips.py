@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +126,12 @@ class Tries:
     tries: tuple[Try, ...]
     sees: Mapping[str, str]
     """What each search sees, by name, in the audit's order."""
+    waiting: frozenset[tuple[str, str]]
+    """The hash of each clip of which a search failed or is left, with that search's name."""
+
+    def waits(self, clip: Heard, probes: Iterable[str]) -> bool:
+        """Say whether one of some searches of a clip was planned, and is not done."""
+        return any((clip.sha256, probe) in self.waiting for probe in probes)
 
     def of(self, probe: str) -> tuple[Try, ...]:
         """Give the tries of one search."""
@@ -153,7 +159,8 @@ def tries_of(audit: Audit) -> Tries:
         if row.job.probe != CLEAN and row.state == "done" and row.outcome is not None and not row.outcome.get("already")
     )
     drawn = dict.fromkeys(row.job.sha256 for row in audit.rows if row.job.probe != CLEAN)
-    return Tries(clips, tuple(clips[one] for one in drawn), tries, sees)
+    waiting = frozenset((row.job.sha256, row.job.probe) for row in audit.rows if row.state != "done")
+    return Tries(clips, tuple(clips[one] for one in drawn), tries, sees, waiting)
 
 
 def _clips(audit: Audit) -> dict[str, Heard]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,13 +36,16 @@ class Curve:
     axis: str
     """``snr_db``, ``nmr_db``, ``queries`` (with gradients), or ``seconds``."""
     clips: int
+    """That count at the loosest budget."""
     budget: tuple[float, ...]
     """From the tightest to the loosest."""
-    share: tuple[float, ...]
-    """Of the clips, turned within it, 0 .. 1."""
+    share: tuple[float | None, ...]
+    """Of the clips that count there, turned within it, 0 .. 1; None where none counts."""
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
     """95 %, by the bootstrap over clips; None with one clip."""
+    of: tuple[int, ...]
+    """Clips that count at each budget: all but those that stand there, and of which a search failed or is left."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Robust:
     """As they come."""
     accuracy: Estimate
     """Those that stand, of all; a clip that is wrong as it comes does not."""
+    left_out: int
+    """Clips that seem to stand, and count neither way: a search of them failed or is left."""
 
 
 def curves_of(tries: Tries, seed: int) -> tuple[Curve, ...]:
@@ -73,13 +78,17 @@ def curves_of(tries: Tries, seed: int) -> tuple[Curve, ...]:
         clips = judged(tries, probes)
         if not clips:
             continue
+        whole = np.array([not tries.waits(clip, probes) for clip, _ in clips])
         for axis, grid, cost in axes:
             needs = np.array([_needs(clip, asked, cost) for clip, asked in clips])
             allowed = -np.array(grid) if axis == "snr_db" else np.array(grid)
             turned = needs[:, None] <= allowed
-            part, low, high = shares_of(turned, dice(seed, "curve", family, axis))
-            ends = [tuple(None if math.isnan(x) else x for x in side.tolist()) for side in (low, high)]
-            found.append(Curve(family, axis, len(clips), tuple(grid), tuple(part.tolist()), *ends))
+            counts = turned | whole[:, None]
+            of = counts.sum(0).tolist()
+            if of[-1]:
+                told = shares_of(turned, dice(seed, "curve", family, axis), counts)
+                part, low, high = (tuple(None if math.isnan(x) else x for x in side.tolist()) for side in told)
+                found.append(Curve(family, axis, of[-1], tuple(grid), part, low, high, tuple(of)))
     return tuple(found)
 
 
@@ -91,13 +100,13 @@ def robust_of(tries: Tries) -> tuple[Robust, ...]:
         if not clips:
             continue
         for snr_db in SNRS_DB:
-            stands = sum(_needs(clip, asked, _loudness) > -snr_db for clip, asked in clips)
-            found.append(_robust(family, snr_db, stands, [clip for clip, _ in clips]))
+            turned = {clip.sha256 for clip, asked in clips if _needs(clip, asked, _loudness) <= -snr_db}
+            found.append(_robust(tries, family, probes, snr_db, turned))
         if "masked" in probes:
             clips = judged(tries, ("masked",))
             if any(asked for _, asked in clips):
-                stands = sum(bool(clip.right) and not any(one.turned for one in asked) for clip, asked in clips)
-                found.append(_robust(family, None, stands, [clip for clip, _ in clips]))
+                turned = {one.sha256 for one, asked in clips if not one.right or any(each.turned for each in asked)}
+                found.append(_robust(tries, family, ("masked",), None, turned))
     return tuple(found)
 
 
@@ -128,8 +137,15 @@ def _needs(clip: Heard, asked: Sequence[Try], cost: Cost) -> float:
     return -math.inf if clip.right is False else min(map(cost, asked), default=math.inf)
 
 
-def _robust(family: str, snr_db: float | None, stands: int, clips: Sequence[Heard]) -> Robust:
-    return Robust(family, snr_db, stands, sum(bool(clip.right) for clip in clips), share(stands, len(clips)))
+def _robust(tries: Tries, family: str, probes: Sequence[str], snr_db: float | None, turned: Container[str]) -> Robust:
+    """Count who stands; who seems to, and was not asked all that was planned, counts neither way."""
+    known = [clip for clip, _ in judged(tries, probes) if clip.sha256 in turned or not tries.waits(clip, probes)]
+    stands = sum(clip.sha256 not in turned for clip in known)
+    out = sum(
+        clip.sha256 not in turned and tries.waits(clip, probes) for clip in tries.drawn if clip.right is not False
+    )
+    right = sum(bool(clip.right) for clip in known)
+    return Robust(family, snr_db, stands, right, share(stands, len(known)), out)
 
 
 def _log_grid(first: int, most: float) -> tuple[float, ...]:

@@ -99,15 +99,30 @@ def ratio_of(hits: Sequence[int], of: Sequence[int], clips: Sequence[str], die: 
     return Estimate(value, low, high, total)
 
 
-def shares_of(turned: NDArray[np.bool_], die: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Give the share of clips (rows) that are turned at each budget (columns), and the ends of its interval."""
-    count = len(turned)
-    found = turned.mean(0)
-    if count < LEAST:
-        return found, np.full_like(found, np.nan), np.full_like(found, np.nan)
-    drawn = np.concatenate([block @ turned / count for block in weights(count, count, die)])
-    low, high = np.quantile(drawn, TAILS, axis=0)
+def shares_of(
+    turned: NDArray[np.bool_], die: np.random.Generator, counts: NDArray[np.bool_] | None = None
+) -> tuple[Floats, Floats, Floats]:
+    """Give the share of clips (rows) that are turned at each budget (columns), and the ends of its interval.
+
+    Args:
+        turned: (clips, budgets).
+        die: of the draws.
+        counts: which of them count at each budget, of the same shape; all of them by default. Of none it is nan.
+    """
+    counts = np.ones_like(turned) if counts is None else counts
+    of = counts.sum(0)
+    found = _parts((turned & counts).sum(0), of)
+    low, high = np.full((2, len(found)), np.nan)
+    enough = of >= LEAST
+    if enough.any():
+        sides = (turned & counts)[:, enough], counts[:, enough]
+        blocks = [_parts(block @ sides[0], block @ sides[1]) for block in weights(len(turned), len(turned), die)]
+        low[enough], high[enough] = np.nanquantile(np.concatenate(blocks), TAILS, axis=0)
     return found, low, high
+
+
+def _parts(hits: NDArray[np.int64], of: NDArray[np.int64]) -> Floats:
+    return np.divide(hits, of, out=np.full(of.shape, np.nan), where=of > 0)
 
 
 def weights(clips: int, values: int, die: np.random.Generator, draws: int = DRAWS) -> Iterator[NDArray[np.int64]]:

@@ -129,4 +129,6 @@ def _stands(figures: Figures, snr_db: float | None) -> tuple[int, int]:
     curve = figures.curve("snr_db")
     if curve is None:
         return 0, 0
-    return round(curve.clips * (1 - curve.share[curve.budget.index(snr_db)])), curve.clips
+    place = curve.budget.index(snr_db)
+    of, turned = curve.of[place], curve.share[place] or 0.0
+    return round(of * (1 - turned)), of

@@ -26,8 +26,8 @@ def line_of(audit: Audit, figures: Figures) -> str:
     setting, clean = audit.setting, figures.clean
     parts = [f"clean {percent(clean.accuracy)} of {clean.of}" if clean.of else "clean accuracy not known"]
     below = figures.robust_at(None)
-    if below is not None:
-        parts.append(f"robust below the masking threshold {100 * (below.accuracy.value or 0):.0f} %")
+    if below is not None and below.accuracy.value is not None:
+        parts.append(f"robust below the masking threshold {100 * below.accuracy.value:.0f} %")
     shown = [one for one in figures.searches if not one.limit and one.asked]
     if any(one.probe == "white" for one in shown):
         shown = [one for one in shown if one.probe != "untargeted"]
@@ -132,13 +132,17 @@ def _robust(figures: Figures) -> list[str]:
     if not at:
         return []
     of = at[0].accuracy.of
-    stand = ", ".join(f"{one.stands} at {one.snr_db:g} dB" for one in at)
-    told = [
-        f"Of {of} attacked clip{'' if of == 1 else 's'} {at[0].right} {are(at[0].right)} right as they come; so "
-        f"many stay right: {stand} SNR."
-    ]
+    if any(one.left_out for one in at):
+        stand = ", ".join(f"{one.stands} of {one.accuracy.of} at {one.snr_db:g} dB" for one in at)
+        told = [f"Of the attacked clips of which that is known, so many stay right: {stand} SNR."]
+    else:
+        stand = ", ".join(f"{one.stands} at {one.snr_db:g} dB" for one in at)
+        told = [
+            f"Of {of} attacked clip{'' if of == 1 else 's'} {at[0].right} {are(at[0].right)} right as they come; so "
+            f"many stay right: {stand} SNR."
+        ]
     below = figures.robust_at(None)
-    if below is not None:
+    if below is not None and below.accuracy.of:
         told.append(
             f"Changes below the masking threshold, which hardly anyone hears, leave {below.stands} of "
             f"{below.accuracy.of} right: {percent(below.accuracy)}."

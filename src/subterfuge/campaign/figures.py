@@ -6,6 +6,7 @@ intervals of medians, of curves and of survival are drawn over clips, for the ta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from subterfuge.campaign._figures_searches import (
 )
 from subterfuge.campaign._figures_survival import Survived, Through, survived_of
 from subterfuge.campaign.rows import Audit
-from subterfuge.campaign.words import counted
+from subterfuge.campaign.words import are, counted
 from subterfuge.outcome import finite
 
 __all__ = [
@@ -113,7 +114,7 @@ def figures_of(audit: Audit, seed: int = 0) -> Figures:
     """
     tries = tries_of(audit)
     done, failed, left = (sum(row.state == state for row in audit.rows) for state in ("done", "failed", "left"))
-    searches = searches_of(audit, tries, seed)
+    searches, robust = searches_of(audit, tries, seed), robust_of(tries)
     return Figures(
         jobs=len(audit.rows),
         done=done,
@@ -121,12 +122,12 @@ def figures_of(audit: Audit, seed: int = 0) -> Figures:
         left=left,
         clean=clean_of(audit),
         searches=searches,
-        robust=robust_of(tries),
+        robust=robust,
         curves=curves_of(tries, seed),
         classes=classes_of(audit, tries),
         pairs=pairs_of(tries),
         survival=survived_of(tries, seed),
-        notes=tuple(_notes(audit, tries, searches)),
+        notes=(*_notes(audit, tries, searches), *_left_out(robust)),
     )
 
 
@@ -163,3 +164,17 @@ def _notes(audit: Audit, tries: Tries, searches: tuple[Searched, ...]) -> list[s
             f"{counted(count, 'win')} ({', '.join(worse)}) {gain} nothing over noise as loud and of the same spectrum"
         )
     return notes
+
+
+def _left_out(robust: Sequence[Robust]) -> list[str]:
+    """Say how many clips count neither way, of all searches together."""
+    told = []
+    for one in robust:
+        if one.left_out and one.family == robust[0].family and one.snr_db in (SNRS_DB[-1], None):
+            where = "below the masking threshold" if one.snr_db is None else f"at {one.snr_db:g} dB SNR"
+            them = "it" if one.left_out == 1 else "them"
+            told.append(
+                f"{counted(one.left_out, 'clip')} that {'was' if one.left_out == 1 else 'were'} not turned {where} "
+                f"{are(one.left_out)} left out there, since a search of {them} failed or is left"
+            )
+    return told

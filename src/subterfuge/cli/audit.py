@@ -142,7 +142,7 @@ def audit(
             echo(f"missed: {one}", err=True)
         echo(written.scorecard.line)
         echo(str(written.page))
-    if missed:
-        sys.exit(MISSED)
     if not found.complete:
         sys.exit(VICTIM_DIED)
+    if missed:
+        sys.exit(MISSED)
