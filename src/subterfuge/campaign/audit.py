@@ -100,7 +100,7 @@ def audit(
     bench = Bench(card, out, searches, SURVIVES, protocol.draws, seed, trust_pickle, max_seconds)
     setting = setting_of(protocol, protocol.searches(victim), victim, card, data, seed, SURVIVES)
     with Ledger.open(out, setting) as ledger:
-        run = Run(ledger, bench, shared_by(setting), jobs, batch, retry, tell)
+        run = Run(ledger, bench, shared_by(setting), jobs, batch, retry, tell, lonely=left is not None)
         run.recover()
         unfinished = UNFINISHED in ledger.audit("").notes
         notes = list(data.skipped)

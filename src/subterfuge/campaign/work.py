@@ -15,6 +15,7 @@ import torch
 
 from subterfuge.attacks import knobs_of
 from subterfuge.audio import Clip
+from subterfuge.campaign._begun import Begun
 from subterfuge.campaign.pool import told, victim_of
 from subterfuge.campaign.protocol import Search
 from subterfuge.campaign.rows import Job
@@ -64,8 +65,18 @@ class Bench:
         return made
 
     def do(self, work: tuple[str, Job], seat: Seat | None = None) -> Done:
-        """Do one job, and keep its result beside the ledger before it is handed over."""
-        key, job = work
+        """Do one job, and keep its result beside the ledger before it is handed over.
+
+        It is marked as begun while it is done: the mark of one that its process did not outlive stays.
+        """
+        begun = Begun(self.folder)
+        begun.mark(work[0])
+        try:
+            return self._do(*work, seat)
+        finally:
+            begun.end(work[0])
+
+    def _do(self, key: str, job: Job, seat: Seat | None) -> Done:
         clock = time.monotonic if seat is None else seat.clock
         began = clock()
         died, bill = False, None
