@@ -327,3 +327,19 @@ def test_a_wait_that_the_server_asks_of_one_worker_holds_for_all(
     server.then(busy)
     victim.decide(waves())
     assert begun == begin
+
+
+@pytest.mark.parametrize("cache", ["memory", "off"])
+def test_loading_costs_one_query_whatever_its_numbers_look_like(server: Server, make: Make, cache: str) -> None:
+    for numbers, doubted in (([0.1, 0.2, 0.7], True), ([0.1, 0.2, 0.3], False), ([3.0, -1.0, 0.5], False)):
+        server.answer = lambda _, numbers=numbers: {"probabilities": numbers}  # type: ignore[misc]
+        server.answered = 0
+        victim = make(output="logits", probe_seconds=0.1, most_queries=2, cache=cache)
+        assert (server.answered, victim.queries_left) == (1, 1)
+        assert any("look like probabilities" in note for note in victim.warnings) is doubted
+
+
+def test_a_budget_that_ends_at_loading_is_told(make: Make) -> None:
+    make(probe_seconds=0.1, most_queries=1, cache="paid.sqlite")
+    with pytest.raises(CardError, match=r"asked 0\.2 s of noise, .* the budget of 1 queries is spent"):
+        make(probe_seconds=0.2, most_queries=1, cache="paid.sqlite")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from subterfuge.errors import VictimError
 from subterfuge.victim import Kind
+from subterfuge.victims.card import Card
 
 KINDS: dict[str, Kind] = {
     "logits": Kind.DECISION,
@@ -92,16 +93,59 @@ def fault_of(raw: Tensor, output: str) -> str | None:
     return None
 
 
-def doubt_of(raw: Tensor, output: str, ask: Callable[[Tensor], Tensor], sample_rate: int, seconds: float) -> str | None:
+def asked_noise(
+    card: Card,
+    seconds: float,
+    output: str,
+    decide: Callable[[Tensor], Tensor],
+    numbers: Callable[[Tensor], Tensor] | None,
+    *,
+    once: bool = False,
+) -> str | None:
+    """Ask a victim about noise, so that a mistake on its card is found before anything else is asked; give a doubt.
+
+    Args:
+        card: of the victim.
+        seconds: a length that it takes.
+        output: what the card says that its numbers are.
+        decide: gives its answers to waves (N, T), where it gives labels only.
+        numbers: gives its numbers (N, K), or None where it gives labels only.
+        once: ask this one question only, for each costs.
+
+    Raises:
+        CardError: it does not answer, or not with what the card says.
+    """
+    wave = noise(card.sample_rate, seconds)
+    try:
+        if numbers is None:
+            decide(wave)
+            return None
+        raw = numbers(wave)
+        fault = fault_of(raw, output)
+        if not fault:
+            return doubt_of(raw, output, None if once else numbers, card.sample_rate, seconds)
+    except VictimError as reason:
+        raise card.fail(f"asked {seconds:g} s of noise, {reason}") from reason
+    raise card.fail(fault)
+
+
+def fault_of_seconds(seconds: float) -> str | None:
+    """Say in a sentence what is wrong with a card's `probe_seconds`, or give None."""
+    return None if 0 < seconds <= 60 else f"probe_seconds = {seconds:g}; a length above 0 and up to 60 s was expected"
+
+
+def doubt_of(
+    raw: Tensor, output: str, ask: Callable[[Tensor], Tensor] | None, sample_rate: int, seconds: float
+) -> str | None:
     """Say in a sentence what makes one doubt that numbers are no probabilities, as `output` has it, or give None.
 
     Only where the answer to noise lies between 0 and 1 as a whole are other sounds asked: softer and louder noise, and
-    a tone.
+    a tone. Where none may be asked, that of noise tells only if it adds up to 1.
 
     Args:
         raw: what `noise` of that length was answered, (1, K).
         output: what the card says that the numbers are, one of `KINDS`.
-        ask: gives such numbers for a sound (1, T).
+        ask: gives such numbers for a sound (1, T); None where no more may be asked.
         sample_rate: Hz.
         seconds: a length that it takes.
     """
@@ -110,9 +154,9 @@ def doubt_of(raw: Tensor, output: str, ask: Callable[[Tensor], Tensor], sample_r
     hiss = noise(sample_rate, seconds)
     tone = 0.5 * torch.sin(2 * torch.pi * 0.05 * torch.arange(hiss.shape[-1]))[None]
     whole = True
-    for sound in (None, 0.01 * hiss, (5 * hiss).clamp(-1, 1), tone):
+    for sound in (None, 0.01 * hiss, (5 * hiss).clamp(-1, 1), tone)[: 1 if ask is None else None]:
         try:
-            numbers = raw if sound is None else ask(sound)
+            numbers = raw if sound is None or ask is None else ask(sound)
         except VictimError:
             continue  # it took the first
         low, high = float(numbers.min()), float(numbers.max())
@@ -124,6 +168,8 @@ def doubt_of(raw: Tensor, output: str, ask: Callable[[Tensor], Tensor], sample_r
             f"its numbers are taken for {output}, but all lie between 0 and 1 and add up to 1: these look like "
             'probabilities; is it output = "probabilities"?'
         )
+    if ask is None:
+        return None
     return (
         f"its numbers are taken for {output}, but all lie between 0 and 1: these look like probabilities that need "
         'not add up to 1; is it output = "tag probabilities"?'

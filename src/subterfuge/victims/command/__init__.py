@@ -20,7 +20,7 @@ from torch import Tensor
 
 from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims._answers import KINDS, checked, doubt_of, fault_of, noise, probabilities_of, scores_of
+from subterfuge.victims._answers import KINDS, asked_noise, checked, probabilities_of, scores_of
 from subterfuge.victims._device import device_of
 from subterfuge.victims._json_answers import Unfit, numbers_of, place_of, read
 from subterfuge.victims._wav_file import wav_of
@@ -230,17 +230,6 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Comm
         float(card.get("probe_seconds", 1.0)),
         warnings=tuple(notes),
     )
-    wave, fault, doubt = noise(card.sample_rate, victim.probe_seconds), None, None
-    try:
-        if victim.gives == Gives.LABELS:
-            victim.decide(wave)
-        else:
-            raw = victim._numbers(wave, "probe")
-            fault = fault_of(raw, output)
-            about = output, lambda sound: victim._numbers(sound, "probe"), card.sample_rate, victim.probe_seconds
-            doubt = None if fault else doubt_of(raw, *about)
-    except VictimError as reason:
-        raise card.fail(f"asked {victim.probe_seconds:g} s of noise, {reason}") from reason
-    if fault:
-        raise card.fail(fault)
+    numbers = None if victim.gives == Gives.LABELS else lambda wave: victim._numbers(wave, "probe")
+    doubt = asked_noise(card, victim.probe_seconds, output, victim.decide, numbers)
     return victim if doubt is None else replace(victim, warnings=(*victim.warnings, doubt))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from subterfuge.errors import nearest
 from subterfuge.victim import Gives
-from subterfuge.victims._answers import KINDS
+from subterfuge.victims._answers import KINDS, fault_of_seconds
 from subterfuge.victims._json_answers import steps_of
 from subterfuge.victims._wav_file import SUBTYPES
 from subterfuge.victims.card import Card
@@ -99,8 +99,8 @@ def _fault_of_choices(card: Card) -> str | None:
 def _fault_of_numbers(card: Card, together: bool) -> str | None:
     seconds, timeout = float(card.get("probe_seconds", 1.0)), float(card.get("timeout_seconds", 60.0))
     workers = card.get("workers", 1)
-    if not 0 < seconds <= 60:
-        return f"probe_seconds = {seconds:g}; a length above 0 and up to 60 s was expected"
+    if fault := fault_of_seconds(seconds):
+        return fault
     if not 0 < timeout <= 3600:
         return f"timeout_seconds = {timeout:g}; a time above 0 and up to 3600 s was expected"
     if not 1 <= workers <= MOST_WORKERS:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims._answers import KINDS, checked, doubt_of, fault_of, noise, probabilities_of, scores_of
+from subterfuge.victims._answers import KINDS, asked_noise, checked, probabilities_of, scores_of
 from subterfuge.victims._device import device_of
 from subterfuge.victims._json_answers import Unfit, numbers_of, place_of, read
 from subterfuge.victims._wav_file import wav_of
@@ -317,21 +317,8 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Http
         notes.append(f"{settings.shown} is no https address: sounds, and keys, go there unencrypted")
     known = card.name, card.labels or (), card.sample_rate, settings.fingerprint
     victim = HttpVictim(*known, settings, asker, cache, warnings=tuple(notes))
-    return _probed(victim, card) if settings.probe_seconds else victim
-
-
-def _probed(victim: HttpVictim, card: Card) -> HttpVictim:
-    """Ask about noise, so that a mistake on the card is found before anything else is asked."""
-    wave, fault, doubt = noise(card.sample_rate, victim.probe_seconds), None, None
-    try:
-        victim.decide(wave)
-        if victim.gives == Gives.SCORES:
-            raw, output = victim._numbers(wave, "scores"), victim.settings.output
-            fault = fault_of(raw, output)
-            about = output, lambda sound: victim._numbers(sound, "scores"), card.sample_rate, victim.probe_seconds
-            doubt = None if fault else doubt_of(raw, *about)
-    except VictimError as reason:
-        raise card.fail(f"asked {victim.probe_seconds:g} s of noise, {reason}") from None
-    if fault:
-        raise card.fail(fault)
+    if not settings.probe_seconds:
+        return victim
+    numbers = None if victim.gives == Gives.LABELS else lambda wave: victim._numbers(wave, "scores")
+    doubt = asked_noise(card, settings.probe_seconds, settings.output, victim.decide, numbers, once=True)
     return victim if doubt is None else replace(victim, warnings=(*victim.warnings, doubt))
