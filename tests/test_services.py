@@ -21,11 +21,14 @@ from subterfuge.campaign.audit import _affordable
 from subterfuge.campaign.figures import figures_of
 from subterfuge.campaign.protocol import PROTOCOLS
 from subterfuge.campaign.rows import Job
+from subterfuge.driver.controls import control as control_beside
 from subterfuge.driver.service import bill_of
+from subterfuge.driver.survival import survive
 from subterfuge.driver.together import attack_together
 from subterfuge.errors import InputError, VictimError
 from subterfuge.outcome import Outcome, outcome_path
 from subterfuge.threat import Budget
+from subterfuge.transforms import parse_transforms
 from subterfuge.victim import Gives
 from subterfuge.victims import TorchVictim, load_victim
 from subterfuge.victims.ensemble import EnsembleVictim
@@ -198,6 +201,20 @@ def test_attacks_on_a_paid_victim_go_one_after_another_and_each_has_its_own_bill
     bills = [one.service["queries"] for one in made if isinstance(one, Outcome) and one.service]
     assert len(bills) == 3
     assert sum(bills) == meter.asked
+
+
+def test_what_is_asked_about_a_win_afterwards_is_on_a_bill_of_its_own(tmp_path: Path, bands: TorchVictim) -> None:
+    won = attack(clip(tmp_path / "a.wav"), bands, control=0, out=tmp_path / "x.wav", by=make_attack("quietest"))
+    meter = Meter(asked=11)
+    service = Service(bands, meter)
+    noise = control_beside(str(won.file), service, draws=3)
+    assert noise.service is not None
+    assert noise.as_json()["service"]["queries"] == meter.asked - 11 >= 2 + 9
+    before = meter.asked
+    survival = survive(str(won.file), service, parse_transforms("gain=-6"))
+    assert survival.service is not None
+    assert survival.as_json()["service"]["total"] == 0.5 * (meter.asked - before) > 0
+    assert survive(str(won.file), bands, parse_transforms("gain=-6")).service is None
 
 
 def test_an_audit_says_what_it_was_paid(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -85,6 +85,8 @@ class Survival:
     file: str
     clip: str
     victim: str
+    service: Mapping[str, Any] | None = None
+    """Of a victim that is reached over a network, what this cost: as in `Outcome`; None of others."""
     warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from subterfuge.driver._controls_words import verdict_of
 from subterfuge.driver.controls_case import Case, find_case
 from subterfuge.driver.controls_figures import CHANCE, ENOUGH, Asked, Draws, drift_of, summed
 from subterfuge.driver.judge import read
+from subterfuge.driver.service import bill_of
 from subterfuge.errors import ClipError, InputError, VictimError
 from subterfuge.hearing.levels import snr_db
 from subterfuge.oracle import dice
@@ -69,6 +70,8 @@ class Control:
     file: str
     clip: str
     victim: str
+    service: Mapping[str, Any] | None = None
+    """Of a victim that is reached over a network, what this cost: as in `Outcome`; None of others."""
     warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def control(
             victim's, or the queries are too few.
         VictimError: the victim died or answered nonsense.
     """
-    notes: list[str] = []
+    notes, service = list[str](), bill_of(victim)
     found = outcome if isinstance(outcome, Case) else find_case(outcome, notes.append, max_seconds=max_seconds)
     if draws < 1:
         raise InputError(f"{draws} draws: 1 or more were expected, such as 100")
@@ -177,6 +180,7 @@ def control(
         file=str(found.file.absolute()),
         clip=str(found.clip.path),
         victim=victim.name,
+        service=None if service is None else service.since(),
         warnings=tuple(dict.fromkeys(notes)),
     )
 

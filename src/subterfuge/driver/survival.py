@@ -17,6 +17,7 @@ from subterfuge.audio.rates import fold, to_rate
 from subterfuge.driver._survival_record import Survival, Trial, record_of, share_of
 from subterfuge.driver.controls_case import Case, checked, find_case, read_record
 from subterfuge.driver.judge import Verdict, ask
+from subterfuge.driver.service import bill_of
 from subterfuge.errors import ClipError, InputError, TransformError
 from subterfuge.hearing.levels import snr_db
 from subterfuge.oracle import dice
@@ -55,7 +56,7 @@ def survive(
             victim's, or there is no transform.
         VictimError: the victim died or answered nonsense.
     """
-    notes: list[str] = []
+    notes, service = list[str](), bill_of(victim)
     found = outcome if isinstance(outcome, Case) else find_win(outcome, notes.append, max_seconds=max_seconds)
     if not transforms:
         raise TransformError("no transform was given; name some, such as mp3=128,gain=-6")
@@ -110,6 +111,7 @@ def survive(
         file=str(found.file.absolute()),
         clip=str(clean.path),
         victim=victim.name,
+        service=None if service is None else service.since(),
         warnings=tuple(dict.fromkeys(notes)),
     )
 
