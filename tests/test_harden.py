@@ -13,6 +13,7 @@ import pytest
 from tests.harden.kit import SIGHTED, cases, sounds
 from tests.world import card, run, tree
 
+from subterfuge.errors import VictimError
 from subterfuge.harden import EFFORTS
 
 TINY_RUN = ("--effort", "quick", "--clips", "1", "--no-masking", "--no-transfer")
@@ -89,7 +90,7 @@ def test_with_json_progress_goes_to_a_terminal_alone(
             about["tell"]("the clips", 1, 2)
         else:
             about["progress"](1, 2)
-        return SimpleNamespace(json=lambda: {"done": True})
+        return SimpleNamespace(json=lambda: {"done": True}, failed=0)
 
     monkeypatch.setattr(f"subterfuge.harden.{command}", work)
     given = (
@@ -145,6 +146,44 @@ def test_a_victim_that_dies_before_anything_is_measured_exits_with_4(folder: Pat
     said = run("harden", dying, folder, "--with", "requantise=12", "--out", tmp_path / "out", *TINY_RUN)
     assert said.code == 4, said
     assert "the bands broke" in said.err
+    for told in ("clips that nobody changed", "--jobs 1", f"kept in {tmp_path / 'out'}", "the same command goes on"):
+        assert told in " ".join(said.err.split()), told
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_searches_that_failed_exit_with_4_and_what_is_known_is_written_and_printed(
+    bands: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    def dies(*_: object, **__: object) -> Any:
+        raise VictimError("the victim bands died: out of memory")
+
+    words = ("harden", bands, folder, "--with", "requantise=12", "--out", tmp_path / "out", *TINY_RUN, *more)
+    with monkeypatch.context() as patch:
+        patch.setattr("subterfuge.harden.attempts._try", dies)
+        said = run(*words)
+    assert said.code == 4, said.err
+    told = (tmp_path / "out" / "harden.md").read_text()
+    assert "in 1 of 1 cases a search failed (targeted 1, untargeted 1)" in told
+    assert "| undefended | 100 % | - | - | - | - | - | - | - | - |" in told
+    assert "no sign of hidden gradients" not in told
+    if more:
+        assert json.loads(said.out) == json.loads((tmp_path / "out" / "harden.json").read_bytes())
+    else:
+        assert "out of memory" in said.out
+        assert run(*words).code == 0, "the same command tries again"
+
+
+def test_a_victim_that_dies_when_it_is_looked_at_still_has_its_table(
+    bands: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> Any:
+        raise VictimError("the victim bands died: out of memory")
+
+    monkeypatch.setattr("subterfuge.harden.look", dies)
+    said = run("harden", bands, folder, "--with", "requantise=12", "--out", tmp_path / "out", *TINY_RUN)
+    assert said.code == 4
+    assert "undefended: whether it hides its gradients is not known: it could not be looked at" in said.out
+    assert "1/1" in said.out
 
 
 def test_an_interrupt_exits_with_130_and_the_same_words_go_on(

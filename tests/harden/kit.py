@@ -12,7 +12,7 @@ from tests.world import LABELS, RATE
 from subterfuge.attacks.quietest import Quietest
 from subterfuge.campaign.cases import Case
 from subterfuge.campaign.effort import Effort
-from subterfuge.harden.attempts import Attempt, Faced
+from subterfuge.harden.faced import Attempt, Faced
 
 TINY = Effort("quick", Quietest(starts=(float("inf"),), even=0, climb=100, resort=1, race=(5, 5), keep=(1,)), 60, 1)
 SIGHTED = replace(TINY, doubted=0)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.harden.kit import TINY, attempt, cases, faced
+from tests.harden.kit import SIGHTED, TINY, attempt, cases, faced
 from tests.world import card
 
 from subterfuge.campaign.cases import Case
-from subterfuge.harden.attempts import UNCHANGED_DB, Attempt, Faced
-from subterfuge.harden.memory import Memory
+from subterfuge.campaign.doubts import Doubt
+from subterfuge.errors import VictimError
+from subterfuge.harden import attempts
+from subterfuge.harden.faced import UNCHANGED_DB, Attempt, Faced
+from subterfuge.harden.failures import told_failures
+from subterfuge.harden.memory import Memory, content_of
 from subterfuge.harden.strength import SNRS_DB, Plan, Strength, strength_of
-from subterfuge.harden.table import Defended, Hardened, rows_of
+from subterfuge.harden.table import HEAD, Defended, Hardened, rows_of
 
 
 def strength(*those: Faced, clips: list[str] | None = None, also: tuple[str, ...] = ()) -> Strength:
@@ -200,3 +205,144 @@ def test_without_a_search_below_the_threshold_nothing_is_told_of_it() -> None:
     right = Faced(0, "low", True, {})
     case = Case(0, Path("a.wav"), "low", "middle")
     assert Strength("v", "v.toml", (case,), (right,)).robust_masked is None
+
+
+def test_another_setting_in_the_same_folder_leaves_the_sounds_of_the_first_as_they_were(tmp_path: Path) -> None:
+    victim, some = card(tmp_path / "cards"), cases(tmp_path / "clips", 1)
+    memory = Memory(None)
+
+    def run(goal: str) -> Attempt:
+        plan = Plan(some, SIGHTED, ("targeted",), goal)
+        return strength_of(victim, plan, folder=tmp_path / "out", memory=memory).faced[0].attempts["targeted"]
+
+    first, other = run("targeted"), run("confident=0.9")
+    assert first.file is not None
+    assert other.file != first.file
+    assert content_of(first.file) == first.sha256
+    assert run("targeted") == first
+
+
+def test_a_sound_that_is_gone_or_another_is_searched_for_again_and_one_in_a_moved_folder_is_found(
+    tmp_path: Path,
+) -> None:
+    victim, some = card(tmp_path / "cards"), cases(tmp_path / "clips", 1)
+    memory, told = Memory(None), list[int]()
+
+    def run(out: str) -> Attempt:
+        told.clear()
+        plan = Plan(some, SIGHTED, ("targeted",))
+        found = strength_of(
+            victim, plan, folder=tmp_path / out, memory=memory, progress=lambda done, _: told.append(done)
+        )
+        return found.faced[0].attempts["targeted"]
+
+    file = Path(str(run("out").file))
+    (tmp_path / "out").rename(tmp_path / "moved")
+    moved = Path(str(run("moved").file))
+    assert (moved, told) == (tmp_path / "moved" / "targeted" / file.name, [])
+    moved.write_bytes(b"another")
+    assert content_of(run("moved").file) == run("moved").sha256
+    moved.unlink()
+    run("moved")
+    assert (told, moved.exists()) == ([1], True)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
+    """Let some searches fail; give the names of those that are tried."""
+    tried: list[str] = []
+    truly = attempts._try
+
+    def search(victim: Any, clip: Any, threat: Any, effort: Any, out: Path, *rest: Any, **about: Any) -> Attempt:
+        tried.append(out.parent.name)
+        if out.parent.name in names:
+            raise VictimError("out of memory")
+        return truly(victim, clip, threat, effort, out, *rest, **about)
+
+    monkeypatch.setattr(attempts, "_try", search)
+    return tried
+
+
+def test_a_search_that_failed_costs_none_that_ended_and_is_alone_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim, some = card(tmp_path / "cards"), cases(tmp_path / "clips", 1)
+    memory, plan = Memory(tmp_path / "cases.jsonl"), Plan(some, SIGHTED, ("targeted", "untargeted"))
+
+    def run() -> Strength:
+        return strength_of(victim, plan, folder=tmp_path / "out", memory=memory)
+
+    with monkeypatch.context() as patch:
+        failing(patch, "untargeted")
+        found = run()
+    assert (found.won, found.asked, found.failed, found.robust(-100)) == (1, 1, 1, 0.0)
+    assert found.faced[0].failures == {"untargeted": "VictimError: out of memory"}
+    memory = Memory(tmp_path / "cases.jsonl")
+    with monkeypatch.context() as patch:
+        tried = failing(patch)
+        again = run()
+        assert (again.failed, tried) == (0, ["untargeted"])
+        assert again.faced[0].attempts["targeted"] == found.faced[0].attempts["targeted"]
+        assert run() == again
+        assert tried == ["untargeted"]
+
+
+def test_a_clip_that_a_search_turned_is_turned_and_one_that_stands_while_one_failed_is_left_out() -> None:
+    why = {"untargeted": "VictimError: out of memory"}
+    those = [
+        replace(faced(0, targeted=attempt(45.0)), failures=why),
+        replace(faced(1, targeted=attempt(None)), failures=why),
+        faced(2, targeted=attempt(None), untargeted=attempt(None)),
+        replace(faced(3), failed="VictimError: out of memory"),
+        replace(faced(4, right=False, targeted=attempt(None)), failures=why),
+    ]
+    found = strength(*those)
+    assert (found.robust(50), found.robust(45)) == (1 / 2, 1 / 3)
+    assert (found.failed, found.asked, found.measured) == (4, 4, 4)
+    words = " ".join(told_failures(found))
+    assert "1 of 5 cases failed: VictimError: out of memory" in words
+    assert "in 3 of 5 cases a search failed (untargeted 3)" in words
+    assert (
+        "robust accuracy is of 2, 2, 3, 3, 3 of 5 clips at 60, 50, 40, 30, 20 dB, the median of 4 of 5 cases" in words
+    )
+    assert told_failures(strength(those[2])) == []
+
+
+def test_a_median_leaves_out_what_was_not_turned_while_a_search_for_the_target_failed() -> None:
+    why = {"black box": "VictimError: out of memory"}
+    found = strength(
+        replace(faced(0, targeted=attempt(None)), failures=why),
+        replace(faced(1, targeted=attempt(30.0)), failures=why),
+        replace(faced(2, black_box=attempt(20.0)), failures={"targeted": "VictimError: out of memory"}),
+    )
+    assert (found.median_snr_db, found.measured, found.asked) == (25.0, 2, 2)
+    assert "the median of 2 of 3 cases" in told_failures(found)[-1]
+
+
+def test_below_the_threshold_only_searches_that_ended_there_are_counted() -> None:
+    why = {"masked": "VictimError: out of memory"}
+    found = strength(
+        faced(0, masked=attempt(None)), faced(1, masked=attempt(30.0)), replace(faced(2), failures=why)
+    )  # fmt: skip
+    assert found.robust_masked == 1 / 2
+    assert strength(replace(faced(0), failures=why)).robust_masked is None
+
+
+def test_a_defence_of_which_a_search_failed_is_not_said_to_hold() -> None:
+    before, after = defended("undefended", 40.0, 0.9), defended("it", 20.0, 0.9)
+    assert Hardened((before, after), None, {}, ()).holds(after)
+    part = replace(after.strength.faced[0], failures={"untargeted": "VictimError: out of memory"})
+    failed = replace(after, strength=replace(after.strength, faced=(part, *after.strength.faced[1:])))
+    hardened = Hardened((before, failed), None, {}, ())
+    assert (hardened.holds(failed), hardened.failed) == (False, 1)
+
+
+def test_what_was_not_measured_is_a_dash_and_nothing_is_said_of_hidden_gradients() -> None:
+    lost = strength(replace(faced(0), failed="VictimError: out of memory"))
+    one = Defended("it", lost, ())
+    hardened = Hardened((replace(one, name="undefended"), one), None, {}, ())
+    assert set(rows_of(hardened)[1][2:-1]) == {"-"}
+    assert rows_of(Hardened((defended("it", None, 0.9),), None, {}, ()))[0][HEAD.index("median SNR")] == "none"
+    assert one.verdict == "whether it hides its gradients is not known: no attack came to an end"
+    hides = replace(one, doubts=(Doubt("flat slopes", True, "the slope is 0"),))
+    assert hides.verdict.startswith("do not trust these figures")
+    assert "could not be looked at" in replace(defended("it", 30.0, 0.9), looked=False).verdict

@@ -11,7 +11,7 @@ import click
 from subterfuge.cli.options import PATH, as_json, examples, group_option, seed_option, trust_option
 from subterfuge.cli.show import echo, print_json, print_table
 from subterfuge.cli.watch import Watch
-from subterfuge.errors import InputError
+from subterfuge.errors import InputError, VictimError
 
 jobs_option = click.option("--jobs", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes.")
 
@@ -83,7 +83,8 @@ def harden(
     several joined by +: an augmentation of the training (noise-study, noise), a transform that every sound passes first
     (denoise, requantise=8, lowpass=4000, mp3=64), adversarial training (adversarial, adversarial=40/30), randomised
     smoothing (smooth=0.003), ensemble, detector. Every defence is attacked by one who knows it, on the same clips and
-    targets, and by one who does not. A run that was ended goes on where it was.
+    targets, and by one who does not. A run that was ended goes on where it was. The exit code is 4 where a search
+    failed: what came to an end is in the table, and the same command tries the rest again.
     """
     from subterfuge.harden import HEAD, matrix_rows, parse_defences, remarks, rows_of
     from subterfuge.harden import harden as run
@@ -116,9 +117,10 @@ def harden(
             force=force,
             tell=watch.stage,
         )
+    ending = VictimError.exit_code if found.failed else 0
     if as_json:
         print_json(found.json())
-        return
+        sys.exit(ending)
     print_table(HEAD, rows_of(found))
     for line in remarks(found):
         echo(line)
@@ -128,6 +130,7 @@ def harden(
     for note in found.notes:
         echo(note, err=True)
     echo(f"* gave 10 dB or more for 5 points of clean accuracy at most. Tables, cards and sounds: {out}")
+    sys.exit(ending)
 
 
 @click.command(

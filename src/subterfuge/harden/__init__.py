@@ -18,15 +18,16 @@ from subterfuge.audio.place import put
 from subterfuge.campaign.cases import Case, draw_cases
 from subterfuge.campaign.doubts import Doubt, look, verdict
 from subterfuge.campaign.effort import EFFORTS, Effort, effort_of
-from subterfuge.campaign.pool import victim_of
+from subterfuge.campaign.pool import told, victim_of
 from subterfuge.errors import InputError, SubterfugeError
 from subterfuge.harden.accuracy import accuracy_of
-from subterfuge.harden.attempts import Faced
 from subterfuge.harden.build import Workshop, built, can_train, check_possible
 from subterfuge.harden.certified import certified
 from subterfuge.harden.contents import Contents
 from subterfuge.harden.defences import Defence, parse_defence, parse_defences
 from subterfuge.harden.doubts import compare
+from subterfuge.harden.faced import Faced
+from subterfuge.harden.failures import dying, told_failures
 from subterfuge.harden.folder import claimed
 from subterfuge.harden.memory import Memory
 from subterfuge.harden.sides import askable, sides
@@ -193,8 +194,9 @@ def harden(
         for one in (None, *wanted):
             name = "undefended" if one is None else one.name
             there = base if one is None else built(victim, base, one, shop, memory)
-            clean = accuracy_of(there, [known.examples[place] for place in tested], memory=memory, jobs=jobs,
-                                trust_pickle=trust_pickle, tell=partial(tell, f"{name}: clean clips"))  # fmt: skip
+            with dying(name, out):
+                clean = accuracy_of(there, [known.examples[place] for place in tested], memory=memory, jobs=jobs,
+                                    trust_pickle=trust_pickle, tell=partial(tell, f"{name}: clean clips"))  # fmt: skip
             if not victims:
                 wrong = {*clean["wrong"], *clean.get("unread", ())}
                 notes += [f"left out: {one}" for one in clean["skipped"]]
@@ -219,15 +221,17 @@ def harden(
             )
             if not victims:
                 elsewhere = [_file_of(case) for case in strength.faced]
-            failed = [case for case in strength.faced if case.failed is not None]
-            own = [f"{len(failed)} of {len(cases)} cases failed: {failed[0].failed}"] if failed else []
+            own = told_failures(strength)
             tell(f"{name}: doubts", 0, 1)
-            loaded = victim_of(there, trust_pickle)
-            doubts = [*look(loaded, cases), *compare(strength, goal)]
-            proven = None
-            if isinstance(loaded, SmoothedVictim):
-                proven = certified(loaded, cases, strength, CERTIFIED, memory, partial(tell, f"{name}: proofs"))
-            victims.append(Defended(name, strength, tuple(doubts), tuple(own), proven))
+            loaded, doubts, proven, looked = victim_of(there, trust_pickle), compare(strength, goal), None, True
+            try:
+                doubts = [*look(loaded, cases), *doubts]
+                if isinstance(loaded, SmoothedVictim):
+                    proven = certified(loaded, cases, strength, CERTIFIED, memory, partial(tell, f"{name}: proofs"))
+            except SubterfugeError as error:
+                looked = False
+                own.append(f"it could not be looked at for doubts: {told(error)}")
+            victims.append(Defended(name, strength, tuple(doubts), tuple(own), proven, looked))
             _write(out, Hardened(tuple(victims), None, setting, (*notes, "the run is not finished")))
         carried = None
         if transfer_db is not None:

@@ -3,101 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from subterfuge.audio import Clip
 from subterfuge.campaign.cases import Case
 from subterfuge.campaign.effort import Effort, black_box, has_slope
+from subterfuge.campaign.pool import told
 from subterfuge.driver import attack
-from subterfuge.outcome import Outcome
+from subterfuge.errors import SubterfugeError
+from subterfuge.harden.faced import ELSEWHERE, Attempt, Faced
 from subterfuge.threat import Budget, Goal, Masking, Targeted, Threat, Untargeted
 from subterfuge.threat.words import parse_goal
 from subterfuge.victim import Victim
 
 LOUDEST_DB, LOUDER_DB = -6.0, 0.5
 """Where a found change stops being made louder, in dB of signal to noise, and by what step."""
-UNCHANGED_DB = 200.0
-"""What a win counts as that changed nothing, as against a victim that draws its answers: quieter than any change."""
 SEARCHES = ("targeted", "untargeted", "masked")
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One search: what an outcome says of it."""
-
-    won: bool
-    snr_db: float | None
-    """Of the written file, where it won."""
-    probability: float | None
-    """Of the goal's class in the file that was judged last."""
-    zimtohrli_mos: float | None
-    answer: str
-    queries: int
-    gradients: int
-    seconds: float
-    attack: str
-    file: str | None
-    already: bool = False
-    """Whether the clip met the goal unchanged; it counts in no median."""
-
-    @property
-    def needed_db(self) -> float | None:
-        """SNR of a win, `UNCHANGED_DB` of one without any change; None of a loss."""
-        if not self.won:
-            return None
-        return UNCHANGED_DB if self.snr_db is None else self.snr_db
-
-    @classmethod
-    def of(cls, outcome: Outcome) -> Attempt:
-        """Take what matters from an outcome."""
-        finite = outcome.won and outcome.snr_db is not None and math.isfinite(outcome.snr_db)
-        return cls(
-            won=outcome.won,
-            snr_db=outcome.snr_db if finite else None,
-            probability=outcome.probability,
-            zimtohrli_mos=outcome.zimtohrli_mos,
-            answer=outcome.predicted,
-            queries=outcome.queries,
-            gradients=outcome.gradients,
-            seconds=outcome.seconds,
-            attack=outcome.attack,
-            file=outcome.file,
-            already=outcome.already,
-        )
-
-
-@dataclass(frozen=True)
-class Faced:
-    """What one victim did with one case."""
-
-    case: int
-    answer: str
-    """To the clip as it is."""
-    right: bool
-    attempts: dict[str, Attempt]
-    """By the name of the search: targeted, untargeted, masked, black box."""
-    found_elsewhere_db: float | None = None
-    """The SNR at which a change that was found on the undefended victim, made louder, turns this one into the target.
-
-    The attack that does not adapt. None where it never did, or was not tried.
-    """
-    failed: str | None = None
-    """Why the case could not be asked."""
-
-    def json(self) -> dict[str, Any]:
-        """Give it as plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def of_json(cls, value: dict[str, Any]) -> Faced:
-        """Read what `json` gave."""
-        attempts = {name: Attempt(**one) for name, one in value["attempts"].items()}
-        return cls(**(value | {"attempts": attempts}))
 
 
 def face(
@@ -111,8 +36,12 @@ def face(
     folder: Path,
     seed: int = 0,
     elsewhere: str | None = None,
+    mark: str = "",
+    done: Mapping[str, Attempt] | None = None,
 ) -> Faced:
     """Attack one case in every way that an audit asks, by one who knows the victim.
+
+    A search that fails costs none of the others: why it did stands in `Faced.failures`.
 
     Args:
         victim: whom to fool; searched on its twin, where it has one.
@@ -124,10 +53,12 @@ def face(
         folder: where the sounds that win go.
         seed: of everything random.
         elsewhere: a sound that won against the undefended victim.
+        mark: stands in the names of those sounds, so that another setting's are other files.
+        done: searches of this case that an earlier run came to the end of.
 
     Raises:
-        InputError: the clip cannot be read, or the victim cannot be attacked so.
-        VictimError: the victim died.
+        InputError: the clip cannot be read.
+        VictimError: the victim died of the clip as it is.
     """
     clip = Clip.read(case.path)
     clean = torch.from_numpy(clip.mono(victim.sample_rate))[None]
@@ -139,17 +70,29 @@ def face(
         "untargeted": Threat(_any_other(victim, clean, answer)),
         "masked": Threat(_any_other(victim, clean, answer), Masking()),
     }
-    attempts = {}
-    for name in searches:
-        if name != "targeted" and not right:
-            continue  # what is wrong already needs no attack
-        attempts[name] = _try(victim, clip, threats[name], effort, folder / name, case, seed)
+    file = f"{case.number:03d}-{mark}{'-' * bool(mark)}{clip.name}"
+    tries: dict[str, Callable[[], Attempt]] = {
+        name: partial(_try, victim, clip, threats[name], effort, folder / name / file, seed)
+        for name in searches
+        if name == "targeted" or right  # what is wrong already needs no attack
+    }
     if doubted and "targeted" in searches:
-        attempts["black box"] = _try(
-            victim, clip, threats["targeted"], effort, folder / "black", case, seed, blind=True
+        tries["black box"] = partial(
+            _try, victim, clip, threats["targeted"], effort, folder / "black" / file, seed, blind=True
         )
-    louder = None if elsewhere is None else _louder(victim, clip, Clip.read(elsewhere), clean, wanted, case.target)
-    return Faced(case.number, answer, right, attempts, louder)
+    attempts, failures, known = {}, {}, done or {}
+    for name, search in tries.items():
+        try:
+            attempts[name] = known[name] if name in known else search()
+        except SubterfugeError as error:
+            failures[name] = told(error)
+    louder = None
+    if elsewhere is not None:
+        try:
+            louder = _louder(victim, clip, Clip.read(elsewhere), clean, wanted, case.target)
+        except SubterfugeError as error:
+            failures[ELSEWHERE] = told(error)
+    return Faced(case.number, answer, right, attempts, louder, None, failures, elsewhere is not None)
 
 
 def _any_other(victim: Victim, clean: torch.Tensor, answer: str) -> Goal:
@@ -173,8 +116,7 @@ def _try(
     clip: Clip,
     threat: Threat,
     effort: Effort,
-    folder: Path,
-    case: Case,
+    out: Path,
     seed: int,
     *,
     blind: bool = False,
@@ -189,7 +131,7 @@ def _try(
         seed,
         by=effort.white if slope else black_box(victim),
         on=victim.twin if blind else None,  # its answers come faster, and equal the victim's
-        out=folder / f"{case.number:03d}-{clip.name}",
+        out=out,
         force=True,
         control=0,
     )

@@ -15,12 +15,14 @@ from subterfuge.campaign.effort import Effort
 from subterfuge.campaign.figures import median
 from subterfuge.campaign.pool import each, told, victim_of
 from subterfuge.errors import SubterfugeError
-from subterfuge.harden.attempts import SEARCHES, Faced, face
+from subterfuge.harden.attempts import SEARCHES, face
+from subterfuge.harden.faced import ELSEWHERE, Attempt, Faced
+from subterfuge.harden.judged import TO_TARGET, Judged, asked, judged, needed_db, share
 from subterfuge.harden.memory import Memory, content_of, key_of
 
 SNRS_DB = (60.0, 50.0, 40.0, 30.0, 20.0)
 """Signal-to-noise ratios that robust accuracy is told at."""
-VERSION = 1
+VERSION = 2
 """Of what is kept of a case: another version is other work."""
 
 
@@ -54,16 +56,30 @@ class Strength:
         """Median over the targeted cases of the highest SNR at which anything turned the clip into its target.
 
         Not the white box's alone: where the black box, or a change found elsewhere, needs less, that counts. A case
-        that nothing turned counts as worse than any; None where half of them or more are so.
+        that nothing turned counts as worse than any; None where half of them or more are so. A case that stands while
+        one of its searches failed is left out.
         """
-        return _median([_needed(one) for one in self.faced if "targeted" in one.attempts
-                        and not one.attempts["targeted"].already])  # fmt: skip
+        return _median(self._needed)
+
+    @property
+    def measured(self) -> int:
+        """Of how many cases that is the median."""
+        return len(self._needed)
+
+    @property
+    def _needed(self) -> list[float | None]:
+        found = [(one, needed_db(one)) for one in self.faced if asked(one)]
+        return [snr for one, snr in found if snr is not None or not one.failed_any((*TO_TARGET, ELSEWHERE))]
 
     @property
     def median_found_elsewhere_db(self) -> float | None:
         """The same for changes that were found on the undefended victim and made louder."""
-        tried = [one for one in self.faced if "targeted" in one.attempts and not one.attempts["targeted"].already]
-        return _median([one.found_elsewhere_db for one in tried])
+        return _median([one.found_elsewhere_db for one in self.faced if asked(one) and ELSEWHERE not in one.failures])
+
+    @property
+    def carried(self) -> int:
+        """How many such changes were tried."""
+        return sum(one.carried and ELSEWHERE not in one.failures for one in self.faced if asked(one))
 
     @property
     def median_probability(self) -> float | None:
@@ -83,36 +99,32 @@ class Strength:
         """Give the share of clips that are right, and stay so within a budget of `snr_db`, 0 .. 1.
 
         A clip counts as turned where any search of the audit, also the black box and the one below the masking
-        threshold, or a change found on the undefended victim, won at this SNR or a higher one.
+        threshold, or a change found on the undefended victim, won at this SNR or a higher one. One that stands while a
+        search failed is left out; None where all are.
         """
-        judged = self._clips()
-        if not judged:
-            return None
-        stands = [right and (quietest is None or quietest < snr_db) for right, quietest, _ in judged]
-        return sum(stands) / len(stands)
+        return share([one.stands(snr_db) for one in self.clips])
 
     @property
     def robust_masked(self) -> float | None:
         """The same for changes of which no cell is above the clip's masking threshold; None where none was sought."""
-        judged = [(right, masked) for right, _, masked in self._clips()]
-        if not judged or any(right and masked is None for right, masked in judged):
+        if any(one.unsought for one in self.clips):
             return None
-        return sum(right and not masked for right, masked in judged) / len(judged)
+        return share([one.stands_masked for one in self.clips])
 
-    def _clips(self) -> list[tuple[bool, float | None, bool | None]]:
-        """Give for each clip: right as it is, the highest SNR at which it was turned, turned below the threshold."""
-        clips: dict[Path, tuple[bool, float | None, bool | None]] = {}
-        for case, one in zip(self.cases, self.faced, strict=True):
-            if one.failed is not None:
-                continue
-            _, highest, masked = clips.get(case.path, (one.right, None, None))
-            reached = [found.needed_db for found in one.attempts.values() if found.answer not in case.labels]
-            for snr_db in (*reached, one.found_elsewhere_db, highest):
-                if snr_db is not None:
-                    highest = max(snr_db, -999.0 if highest is None else highest)
-            below = one.attempts.get("masked")
-            clips[case.path] = (one.right, highest, masked if below is None else bool(below.won or masked))
-        return list(clips.values())
+    @property
+    def clips(self) -> tuple[Judged, ...]:
+        """What came of each clip, over all of its cases."""
+        return judged(self.cases, self.faced)
+
+    @property
+    def failed(self) -> int:
+        """How many cases, or searches of them, failed."""
+        return sum(one.failed is not None or bool(one.failures) for one in self.faced)
+
+    @property
+    def attacked(self) -> bool:
+        """Whether any search ran to its end that had something to do."""
+        return any(not one.already for each in self.faced for one in each.attempts.values())
 
     def json(self) -> dict[str, Any]:
         """Give figures and cases as plain JSON values."""
@@ -122,6 +134,8 @@ class Strength:
             "clean": self.clean,
             "asked": self.asked,
             "won": self.won,
+            "failed": self.failed,
+            "measured": self.measured,
             "median_snr_db": self.median_snr_db,
             "median_found_elsewhere_db": self.median_found_elsewhere_db,
             "median_probability": self.median_probability,
@@ -175,19 +189,27 @@ def strength_of(
         progress: told how many cases of how many are done.
 
     Raises:
-        CardError: the victim cannot be loaded. A case that fails otherwise is recorded as failed.
+        CardError: the victim cannot be loaded. What fails otherwise, of a case or all of it, is recorded as failed, and
+            tried again in the next run; what came to an end is not.
     """
     victim = victim_of(card, trust_pickle)
     found = list(elsewhere or [None] * len(plan.cases))
     keys = [plan.key(victim.fingerprint, case, there) for case, there in zip(plan.cases, found, strict=True)]
     faced: dict[int, Faced] = {}
+    begun: dict[int, dict[str, Attempt]] = {}
     for place, key in enumerate(keys):
         known = memory.get(key)
         if known is not None:
-            faced[place] = Faced.of_json(known)
+            before = Faced.of_json(known)
+            now = before.there(folder)
+            if now.failures or len(now.attempts) < len(before.attempts):
+                begun[place] = now.attempts
+            else:
+                faced[place] = now
     left = [place for place in range(len(plan.cases)) if place not in faced]
     work = partial(_faced, card, trust_pickle, plan, folder)
-    for done, one in each(work, [(plan.cases[place], found[place]) for place in left], jobs):
+    things = [(plan.cases[place], found[place], keys[place][:8], begun.get(place, {})) for place in left]
+    for done, one in each(work, things, jobs):
         place = left[done]
         faced[place] = one
         if one.failed is None:
@@ -198,8 +220,14 @@ def strength_of(
     return Strength(victim.name, str(card), plan.cases, ordered, clean or {})
 
 
-def _faced(card: Path, trust_pickle: bool, plan: Plan, folder: Path, thing: tuple[Case, str | None]) -> Faced:
-    case, elsewhere = thing
+def _faced(
+    card: Path,
+    trust_pickle: bool,
+    plan: Plan,
+    folder: Path,
+    thing: tuple[Case, str | None, str, dict[str, Attempt]],
+) -> Faced:
+    case, elsewhere, mark, done = thing
     try:
         return face(
             victim_of(card, trust_pickle),
@@ -211,16 +239,11 @@ def _faced(card: Path, trust_pickle: bool, plan: Plan, folder: Path, thing: tupl
             folder=folder,
             seed=plan.seed,
             elsewhere=elsewhere,
+            mark=mark,
+            done=done,
         )
     except SubterfugeError as error:
         return Faced(case.number, "", False, {}, failed=told(error))
-
-
-def _needed(one: Faced) -> float | None:
-    """Give the highest SNR at which anything turned a case into its target."""
-    reached = [one.attempts[name].needed_db for name in ("targeted", "black box") if name in one.attempts]
-    given = [snr_db for snr_db in (*reached, one.found_elsewhere_db) if snr_db is not None]
-    return max(given, default=None)
 
 
 def _median(values: Sequence[float | None]) -> float | None:

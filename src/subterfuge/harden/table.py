@@ -25,6 +25,16 @@ class Defended:
     notes: tuple[str, ...] = ()
     certified: dict[str, Any] | None = None
     """For a smoothed victim: the certified radii of some clips, and what was reached by attack."""
+    looked: bool = True
+    """Whether it could be looked at for the doubts that need no search."""
+
+    @property
+    def verdict(self) -> str:
+        """What the doubts come to; without an attack, or where it could not be looked at, none but a bad one."""
+        if self.hides or (self.looked and self.strength.attacked):
+            return verdict(self.doubts)
+        why = "no attack came to an end" if self.looked else "it could not be looked at"
+        return f"whether it hides its gradients is not known: {why}"
 
     @property
     def hides(self) -> bool:
@@ -54,15 +64,21 @@ class Hardened:
     def holds(self, one: Defended) -> bool:
         """Say whether it gave 10 dB or more, for 5 points of accuracy at most, and hides nothing.
 
-        The undefended victim gives nothing. Where that one too is lost to no attack, no defence can be told to give.
+        The undefended victim gives nothing. Where that one too is lost to no attack, no defence can be told to give;
+        nor where a search of either failed, so that their figures are of different cases.
         """
         before = self.victims[0].strength.median_snr_db
-        if one is self.victims[0] or before is None:
+        if one is self.victims[0] or before is None or self.victims[0].strength.failed or one.strength.failed:
             return False
         gain, cost = self.gain_db(one), self.cost(one)
-        lost_to_none = one.strength.median_snr_db is None and one.strength.asked > 0
+        lost_to_none = one.strength.median_snr_db is None and one.strength.measured > 0
         enough = lost_to_none or (gain is not None and gain >= LEAST_GAIN_DB)
         return enough and cost is not None and cost <= MOST_COST and not one.hides
+
+    @property
+    def failed(self) -> int:
+        """How many cases, or searches of them, failed, over all victims; and victims that could not be looked at."""
+        return sum(one.strength.failed + (not one.looked) for one in self.victims)
 
     def json(self) -> dict[str, Any]:
         """Give everything as plain JSON values."""
@@ -77,7 +93,7 @@ class Hardened:
                     "gain_db": self.gain_db(one),
                     "cost": self.cost(one),
                     "holds": self.holds(one),
-                    "verdict": verdict(one.doubts),
+                    "verdict": one.verdict,
                     "doubts": [{"sign": each.sign, "hides": each.hides, "words": each.words} for each in one.doubts],
                     "notes": list(one.notes),
                     "certified": one.certified,
@@ -88,6 +104,8 @@ class Hardened:
         }
 
 
+NOTHING = "-"
+"""Stands in the table where nothing was measured."""
 HEAD = (
     "defence",
     "clean",
@@ -105,7 +123,7 @@ HEAD = (
 
 def rows_of(hardened: Hardened) -> list[tuple[str, ...]]:
     """Give the rows of the table, as texts, in the order of `HEAD`."""
-    rows = []
+    rows, first = [], hardened.victims[0]
     for one in hardened.victims:
         strength = one.strength
         gain = hardened.gain_db(one)
@@ -115,10 +133,10 @@ def rows_of(hardened: Hardened) -> list[tuple[str, ...]]:
                 _percent(strength.clean.get("accuracy")),
                 *(_percent(strength.robust(snr)) for snr in SNRS_DB),
                 _percent(strength.robust_masked),
-                f"{strength.won}/{strength.asked}",
-                _db(strength.median_snr_db),
-                "" if one is hardened.victims[0] else _db(strength.median_found_elsewhere_db),
-                "" if gain is None or one is hardened.victims[0] else f"{gain:+.1f}",
+                f"{strength.won}/{strength.asked}" if strength.asked else NOTHING,
+                _db(strength.median_snr_db, strength.measured),
+                "" if one is first else _db(strength.median_found_elsewhere_db, strength.carried),
+                "" if one is first else _gain(gain, first.strength.measured and strength.measured),
                 _plain(strength.median_probability, ".2f"),
                 _plain(strength.median_mos, ".2f"),
                 ", ".join(each.sign for each in one.doubts),
@@ -145,10 +163,7 @@ def matrix_rows(matrix: Matrix) -> list[tuple[str, ...]]:
 
 def remarks(hardened: Hardened) -> list[str]:
     """Say of each victim what the doubts come to, why, and what else is to be known of it."""
-    told = [
-        "; ".join([f"{one.name}: {verdict(one.doubts)}", *(each.words for each in one.doubts)])
-        for one in hardened.victims
-    ]
+    told = ["; ".join([f"{one.name}: {one.verdict}", *(each.words for each in one.doubts)]) for one in hardened.victims]
     return [*told, *(f"{one.name}: {note}" for one in hardened.victims for note in one.notes)]
 
 
@@ -176,12 +191,17 @@ def _cell(share: Share) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.0f} %"
+    return NOTHING if value is None else f"{100 * value:.0f} %"
 
 
-def _db(value: float | None) -> str:
-    return "none" if value is None else f"{value:.1f}"
+def _db(value: float | None, measured: int) -> str:
+    """Show a median of so many: none where at least half of them were never turned."""
+    return NOTHING if not measured else "none" if value is None else f"{value:.1f}"
+
+
+def _gain(value: float | None, measured: int) -> str:
+    return NOTHING if not measured else "" if value is None else f"{value:+.1f}"
 
 
 def _plain(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+    return NOTHING if value is None else format(value, form)
