@@ -25,6 +25,16 @@ NAMES = [f"clip{k}" for k in range(8)]
 HIDES = {"sign": "flat slopes", "hides": True, "words": "the slope is 0 at 3 of 8 clips"}
 
 
+STANDS = [
+    lost(name, "low", target, probe=probe) for probe, target in (("white", "high"), ("masked", None)) for name in NAMES
+]
+"""Searches by gradients and below the threshold of 8 clips, all of them lost."""
+BLIND = [
+    lost(name, "low", target, probe=probe) for probe, target in (("labels", "high"), ("masked", None)) for name in NAMES
+]
+"""Likewise by labels alone."""
+
+
 def card(audit: Audit) -> Scorecard:
     return scorecard_of(audit, figures_of(audit))
 
@@ -57,7 +67,13 @@ def attacked(snr_db: float, masked: int, mos: float = 4.9, **about: Any) -> Audi
         (audit_of([won("a", "low", "high", 50.0), tried("b", "low", "high", None, state="left")]), "incomplete"),
         (audit_of([won("a", "low", "high", 50.0), tried("b", "low", "high", None, state="failed")]), "incomplete"),
         (audit_of([tried("a", "low", "high", None, already=True)]), "incomplete"),
-        (audit_of([lost(name, "low", "high") for name in NAMES]), "robust"),
+        (audit_of(STANDS), "robust"),
+        (audit_of(STANDS[:8]), "unproven"),
+        (audit_of(STANDS[8:]), "unproven"),
+        (audit_of(STANDS[:15]), "unproven"),
+        (audit_of([lost(name, "low", "high", probe="labels") for name in NAMES], queries=20), "unproven"),
+        (audit_of(BLIND, victim={"name": "tuned", "gives": "label"}), "robust"),
+        (audit_of(BLIND, victim={"name": "tuned", "gives": "scores"}), "unproven"),
         (audit_of([lost("a", "low", "middle", answer="high")], {"a": ("low", "high")}), "weak"),
     ],
 )
@@ -68,10 +84,58 @@ def test_the_word_is_what_the_numbers_earn(audit: Audit, word: str) -> None:
 
 
 def test_a_black_box_that_turns_clips_makes_no_robust_victim() -> None:
-    rows = [lost(name, "low", "high") for name in NAMES]
     black = [won(name, "low", "high", 30.0, probe="scores") for name in NAMES]
-    assert card(audit_of(rows)).verdict == "robust"
-    assert card(audit_of([*rows, *black])).verdict == "weak"
+    assert card(audit_of(STANDS)).verdict == "robust"
+    assert card(audit_of([*STANDS, *black])).verdict == "weak"
+
+
+def test_without_the_strongest_search_at_the_levels_effort_nothing_is_robust_and_what_is_missing_is_told() -> None:
+    labels = [lost(name, "low", "high", probe="labels") for name in NAMES]
+    every = audit_of([*STANDS, *labels]).setting["searches"]
+    found = card(audit_of(labels, dict.fromkeys(NAMES, "low"), searches=every, queries=20, seed=3))
+    assert found.verdict == "unproven"
+    assert "but the search white was not made; the search masked was not made." in found.sentences[0]
+    assert found.line.endswith("(subterfuge 1 quick, seed 3; altered: --only labels --queries 20)")
+    assert any("CLIPS --seed 3 --queries 20 --only white,masked --out ." in step for step in found.next)
+    few = card(audit_of([*STANDS[:15], *labels], dict.fromkeys(NAMES, "low"), searches=every))
+    assert "but the search masked was not made of 1 clip." in few.sentences[0]
+
+
+def test_queries_that_are_fewer_than_the_levels_prove_nothing_where_they_are_all_that_there_is() -> None:
+    searches = [
+        {"name": name, "goal": goal, "limit": limit, "queries": 20}
+        for name, goal, limit in (("masked", "untargeted", "masking"), ("labels", "targeted", ""))
+    ]
+    blind = {"name": "tuned", "card": "a.toml", "gives": "label", "labels": ["low", "high"]}
+    found = card(audit_of(BLIND, dict.fromkeys(NAMES, "low"), searches=searches, queries=20, clips=8, victim=blind))
+    assert found.verdict == "unproven"
+    assert "masked had 20 queries of 600; labels had 20 queries of 600" in found.sentences[0].replace("but ", "")
+    assert "altered: --clips 8 --queries 20)" in found.line
+    assert any("a.toml CLIPS --clips 8 --out whole" in step for step in found.next)
+
+
+def test_one_clip_of_a_search_decides_nothing_where_another_was_asked_of_enough() -> None:
+    rows = [won(name, "low", "high", 25.0) for name in NAMES]
+    one = won(NAMES[0], "low", None, 89.1, probe="untargeted")
+    assert card(audit_of([*rows, one])).verdict == "weak"
+    alone = card(audit_of([one]))
+    assert "; of 1 clip, 1 right as it came); that rests on 1 clip, and of so few" in alone.sentences[0]
+    wrong = [won(name, "low", "middle", 45.0, answer="high", predicted="middle") for name in NAMES[1:]]
+    quiet = [won(name, "low", None, 70.0, probe="untargeted") for name in NAMES]
+    mixed = card(
+        audit_of([won(NAMES[0], "low", "high", 45.0), *wrong, *quiet], dict.fromkeys(NAMES[1:], ("low", "high")))
+    )
+    assert "the search white needs a change of 45.0 dB SNR only" in mixed.sentences[0], "not the loudest number"
+    assert "of 8 clips, 1 right as they came" in mixed.sentences[0]
+
+
+def test_a_verdict_that_rests_on_few_right_clips_says_so_however_many_were_attacked() -> None:
+    wrong = [lost(name, "low", "middle", answer="high") for name in NAMES[1:]]
+    rows = [lost(NAMES[0], "low", "high"), won(NAMES[0], "low", None, 30.0, probe="masked"), *wrong]
+    found = card(audit_of(rows, {NAMES[0]: "low"} | dict.fromkeys(NAMES[1:], ("low", "high"))))
+    assert found.verdict == "fooled"
+    assert "that rests on 1 clip, and of so few no verdict holds for long" in found.sentences[0]
+    assert any("--clips 16 --out more" in step for step in found.next)
 
 
 def test_clips_that_are_wrong_as_they_come_do_not_fool_by_themselves() -> None:
@@ -171,10 +235,10 @@ def test_of_one_clip_nothing_is_promised_and_every_word_is_singular() -> None:
     survival = [trial("mp3=64", True)]
     noise = {"same_level_and_spectrum": {"hits": 1, "draws": 1}, "white_noise_snr_db": None}
     one = won("a", None, "high", 19.8, survival=survival, control=noise, queries=1, gradients=1)
-    audit = audit_of([one], {"a": (None, "low")})
+    audit = audit_of([one, lost("a", None, None, probe="masked")], {"a": (None, "low")})
     found = card(audit)
     assert found.verdict == "robust"
-    assert "1 clip was attacked, and of so few no verdict holds for long" in found.sentences[0]
+    assert "that rests on 1 clip, and of so few no verdict holds for long" in found.sentences[0]
     assert not any("Keep it so" in step for step in found.next)
     assert any("--clips 11" in step for step in found.next)
     words = " ".join([*found.sentences, *figures_of(audit).notes, *figures_of(audit_of([], {"a": "low"})).notes])
@@ -240,6 +304,16 @@ def test_a_scorecard_is_plain_json_and_its_verdict_is_explained(audit: Audit) ->
 
 
 # bars
+
+
+def test_a_bar_of_robustness_is_not_met_by_a_weaker_search_than_the_victim_allows() -> None:
+    labels = [lost(name, "low", "high", probe="labels") for name in NAMES]
+    assert missed(audit_of(labels), "robust@20=0.5,clean=0") == [
+        "robust@20=0.5: the search white was not made of 8 of 8 clips, which counts as missed",
+        "clean=0: it could not be measured, which counts as missed",
+    ]
+    assert missed(audit_of(labels, victim={"gives": "label"}), "robust@20=0.5") == []
+    assert missed(audit_of(STANDS), "robust@20=0.5,robust=0.5") == []
 
 
 def missed(audit: Audit, text: str) -> Sequence[str]:

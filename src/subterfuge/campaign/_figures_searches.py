@@ -68,6 +68,8 @@ class Searched:
     left: int
     clips: int
     """Different ones among those asked."""
+    right: int
+    """Of these, as they come."""
     snr_db: Estimate
     """Median needed; a lost search counts as worse than any."""
     nmr_db: Estimate
@@ -157,6 +159,7 @@ def searches_of(audit: Audit, tries: Tries, seed: int) -> tuple[Searched, ...]:
                 failed=sum(row.state == "failed" for row in rows),
                 left=sum(row.state == "left" for row in rows),
                 clips=len({each.clip.sha256 for each in asked}),
+                right=len({each.clip.sha256 for each in asked if each.clip.right}),
                 snr_db=middle("snr", asked, lambda each: each.snr_db),
                 nmr_db=middle("nmr", asked, _nmr),
                 mos=middle("mos", won, lambda each: each.outcome.get("zimtohrli_mos")),

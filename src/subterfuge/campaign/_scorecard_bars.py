@@ -116,6 +116,13 @@ def _missed(figures: Figures, bar: Bar) -> str | None:
         )
     if not of:
         return nothing
+    if bar.name == "robust" and hits / of >= bar.value:
+        for one in figures.unasked:
+            if (one.probe == "masked") == (bar.snr_db is None):
+                return (
+                    f"{bar.word}: the search {one.probe} was not made of {one.clips} of {counted(one.of, 'clip')}, "
+                    "which counts as missed"
+                )
     return (
         None if hits / of >= bar.value else f"{bar.word}: {what} is {hits / of:.3g} ({hits} of {counted(of, 'clip')})"
     )

@@ -7,8 +7,9 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from subterfuge.campaign._figures_asked import altered, short_of
 from subterfuge.campaign._figures_clips import CLEAN
-from subterfuge.campaign._scorecard_words import FEW, attacked, by_need, pair_words
+from subterfuge.campaign._scorecard_words import attacked, by_need, pair_words
 from subterfuge.campaign.figures import Figures
 from subterfuge.campaign.rows import Audit
 from subterfuge.campaign.words import counted, said
@@ -26,8 +27,15 @@ MORE = 11
 NEXT_LEVEL = {"quick": "standard", "standard": "thorough"}
 
 
-def next_of(audit: Audit, figures: Figures, verdict: str) -> list[str]:
-    """Say what to do next, with commands; CLIPS and DATA are the user's own."""
+def next_of(audit: Audit, figures: Figures, verdict: str, few: bool) -> list[str]:
+    """Say what to do next, with commands; CLIPS and DATA are the user's own.
+
+    Args:
+        audit: finished, or as far as it came.
+        figures: of this audit.
+        verdict: what it comes to.
+        few: whether that rests on few clips.
+    """
     card, folder = str(audit.setting.get("victim", {}).get("card", "CARD")), audit.folder
     again = f"subterfuge audit {shlex.quote(said(card))} CLIPS"
     steps: list[str] = []
@@ -39,6 +47,8 @@ def next_of(audit: Audit, figures: Figures, verdict: str) -> list[str]:
         steps.append(f"Do the {counted(failed, 'job')} that failed again: `{again} --out {where} --retry`.")
     if not steps and not any(one.asked for one in figures.searches):
         steps.append(_unasked(audit, again))
+    if verdict == "unproven":
+        steps.append(f"Ask what is missing before anything is said of it: `{again}{_missing(audit, figures)}`.")
     if any(one.get("hides") for one in audit.doubts):
         blind = ",".join(one.probe for one in figures.searches if one.probe in BLIND) or "labels"
         steps.append(
@@ -60,13 +70,31 @@ def next_of(audit: Audit, figures: Figures, verdict: str) -> list[str]:
     level = NEXT_LEVEL.get(str(audit.setting.get("level")))
     if level and verdict in ("weak", "robust", "doubtful"):
         steps.append(f"Make sure, on more clips and with more effort: `{again} --{level} --out {level}`.")
-    if verdict != "incomplete" and attacked(audit) < FEW:
-        steps.append(f"Attack more clips before anything is built on this: `{again} --clips {MORE} --out more`.")
+    if few:
+        more = max(MORE, 2 * attacked(audit))
+        steps.append(f"Attack more clips before anything is built on this: `{again} --clips {more} --out more`.")
     elif verdict == "robust":
         steps.append(
             f"Keep it so: `{again} --out audit --fail-under {_bars(figures)}` in CI, and the line in the notes."
         )
     return steps
+
+
+def _missing(audit: Audit, figures: Figures) -> str:
+    """Give the options by which an audit is asked what is missing: in its own folder, unless queries were too few."""
+    setting, others = audit.setting, altered(audit)
+    short = bool(short_of(audit))
+    words = [] if setting.get("level") == "quick" else [f"--{setting.get('level')}"]
+    words += [f"--seed {setting['seed']}"] if setting.get("seed") else []
+    words += [
+        f"{name} {others[name]}"
+        for name in ("--clips", "--targets", "--queries")[: 2 if short else 3]
+        if name in others
+    ]
+    if not short:
+        words.append(f"--only {','.join(one.probe for one in figures.unasked)}")
+    where = "whole" if short else shlex.quote(said(audit.folder))
+    return "".join(f" {said(one)}" for one in words) + f" --out {where}"
 
 
 def _unasked(audit: Audit, again: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from subterfuge.campaign._figures_asked import altered
 from subterfuge.campaign.figures import Figures, OfPair, Searched
 from subterfuge.campaign.rows import Audit, Row
 from subterfuge.campaign.words import are, counted, decibels, percent, said
@@ -11,7 +12,7 @@ from subterfuge.driver.service import words_of
 
 TURNED = {"white": "white box", "untargeted": "untargeted"}
 FEW = 5
-"""Attacked clips under which no verdict holds for long: the next clip may turn it."""
+"""Clips under which no verdict that rests on them holds for long: the next clip may turn it."""
 MOST_NAMED = 10
 """Sounds that could not be read, and are named one by one."""
 
@@ -40,7 +41,9 @@ def line_of(audit: Audit, figures: Figures) -> str:
         parts.append(f"incomplete: {figures.done} of {counted(figures.jobs, 'job')} done")
     protocol = " ".join(str(setting.get(key, "?")) for key in ("protocol", "version", "level"))
     name = said(setting.get("victim", {}).get("name", "victim"))
-    return f"{name}: {'; '.join(parts)} ({protocol}, seed {setting.get('seed', '?')})"
+    other = said(" ".join(f"{option} {value}" for option, value in altered(audit).items()))
+    how = f"{protocol}, seed {setting.get('seed', '?')}" + (f"; altered: {other}" if other else "")
+    return f"{name}: {'; '.join(parts)} ({how})"
 
 
 def sentences_of(audit: Audit, figures: Figures) -> list[str]:

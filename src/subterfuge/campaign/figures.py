@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from subterfuge.campaign._figures_asked import Unasked, unasked_of
 from subterfuge.campaign._figures_clips import CLEAN, WHITE_BOX, Tries, tries_of
 from subterfuge.campaign._figures_curves import ALL, SNRS_DB, WITHIN_DB, Curve, Robust, curves_of, robust_of
 from subterfuge.campaign._figures_draws import DRAWS, Estimate, median
@@ -47,6 +48,7 @@ __all__ = [
     "Survived",
     "Tally",
     "Through",
+    "Unasked",
     "figures_of",
     "median",
 ]
@@ -71,6 +73,8 @@ class Figures:
     classes: tuple[OfClass, ...]
     pairs: tuple[OfPair, ...]
     survival: Survived
+    unasked: tuple[Unasked, ...]
+    """What must be asked before a victim can be called robust, and was not asked of every attacked clip."""
     notes: tuple[str, ...]
     """What a reader must know to read the numbers."""
     schema: int = SCHEMA
@@ -127,6 +131,7 @@ def figures_of(audit: Audit, seed: int = 0) -> Figures:
         classes=classes_of(audit, tries),
         pairs=pairs_of(tries),
         survival=survived_of(tries, seed),
+        unasked=unasked_of(audit, tries),
         notes=(*_notes(audit, tries, searches), *_left_out(robust)),
     )
 
