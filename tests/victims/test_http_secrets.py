@@ -18,6 +18,7 @@ from subterfuge.errors import CardError, VictimError
 from subterfuge.victims._json_answers import Unfit
 from subterfuge.victims.http import identity
 from subterfuge.victims.http.address import shown_url
+from subterfuge.victims.http.reading import understood
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_wherever_the_text_of_an_answer_is_cut_no_part_of_a_secret_is_left(
             asked = [*product(whole, [each]), *product(inside, [{"p": each}, {"error": each}])]
             for victim, answer in asked:
                 with pytest.raises(Unfit) as died:
-                    victim._understood(answer)
+                    understood(answer, victim.settings, victim.labels)
                 assert "Zq7" not in str(died.value)
 
 
@@ -105,7 +106,7 @@ def test_a_secret_of_digits_that_comes_back_as_a_number_is_not_shown(
             for each in (pin, [["x" * length, pin]], {"x" * length: float(pin)}, [{"label": "x" * length, "n": pin}]):
                 for answer in ({"p": each}, {"error": each}):
                     with pytest.raises(Unfit) as died:
-                        victim._understood(answer)
+                        understood(answer, victim.settings, victim.labels)
                     assert "8372" not in str(died.value)
 
 
@@ -113,7 +114,7 @@ def test_a_short_secret_hides_what_is_said_in_json_too(make: Make, monkeypatch: 
     monkeypatch.setenv("PIN", "739")
     victim = make(headers={"X-Pin": "${PIN}"})
     with pytest.raises(Unfit, match="not shown, for it may hold a secret") as died:
-        victim._understood({"error": "the pin 739 is wrong"})
+        understood({"error": "the pin 739 is wrong"}, victim.settings, victim.labels)
     assert "739" not in str(died.value)
 
 

@@ -7,9 +7,8 @@ message, record or log holds it.
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,66 +20,18 @@ from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, asked_noise, checked, probabilities_of, scores_of
 from subterfuge.victims._device import device_of
-from subterfuge.victims._json_answers import Unfit, numbers_of, place_of, read
 from subterfuge.victims._wav_file import wav_of
 from subterfuge.victims.card import Card
 from subterfuge.victims.http.ask import Asker, Meter
 from subterfuge.victims.http.cache import Cache, Last, Said, Shape
-from subterfuge.victims.http.card import GIVES, Settings, settings_of
+from subterfuge.victims.http.card import EXAMPLE, GIVES, KEYS, Settings, settings_of
 from subterfuge.victims.http.identity import kept_as
+from subterfuge.victims.http.reading import understood
 from subterfuge.victims.http.spreading import spread
 from subterfuge.victims.http.store import Store
 from subterfuge.victims.http.wire import Wire, is_here
 
-KEYS = {
-    "labels!": list,
-    "url!": str,
-    "send": str,
-    "field": str,
-    "fields": dict,
-    "subtype": str,
-    "headers": dict,
-    "gives": str,
-    "answer": str,
-    "output": str,
-    "label": str,
-    "timeout_seconds": float,
-    "retries": int,
-    "per_second": float,
-    "workers": int,
-    "most_queries": int,
-    "price": float,
-    "currency": str,
-    "cache": str,
-    "probe_seconds": float,
-}
-
-EXAMPLE = """\
-schema = 1
-kind = "http"
-name = "instrument-service"                      # as reports call it
-sample_rate = 44100                              # Hz of the sound that is sent
-labels = ["cel", "flu", "pia"]                   # as the server calls them; the order of its list, if it gives one
-url = "http://127.0.0.1:8000/score"              # is sent a POST a sound; a server that you own or may test
-send = "multipart"                               # a form with a file; or "raw" (the body is the file), "base64" (JSON)
-field = "file"                                   # of the form that holds the file, or of the JSON ("audio" without it)
-fields = { detail = "all" }                      # further fields of the form, or of the JSON
-subtype = "PCM_16"                               # of the WAV file; PCM_24, or FLOAT: exact, where the server reads it
-# headers = { Authorization = "Bearer ${API_KEY}" }  # ${NAME} is an environment variable; what it holds is never shown
-gives = "scores"                                 # or "labels", where the answer holds a label (or its index) alone
-answer = "probabilities"                         # where that stands in the JSON, as outputs[0].scores; "" for the whole
-output = "probabilities"                         # or logits, log-probabilities, decision values, tag probabilities ...
-label = "label"                                  # where its own verdict stands; without it, it is the largest score
-timeout_seconds = 30                             # for a whole answer
-retries = 4                                      # where a connection breaks, or it answers 429, 500, 502, 503 or 504
-per_second = 10                                  # most requests a second
-workers = 1                                      # requests at once
-most_queries = 20000                             # most answered requests: of one run, or of all if cache is a file
-price = 0.001                                    # of an answered request, for the record
-currency = "EUR"                                 # of the price
-cache = "memory"                                 # or a file that lasts, as "paid.sqlite"; "off" asks the same again
-probe_seconds = 1.0                              # length of the noise that is asked at loading (1 query); 0 for none
-"""
+__all__ = ["EXAMPLE", "KEYS", "HttpVictim", "load"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,33 +194,9 @@ class HttpVictim:
         return [wav_of(row, self.sample_rate, self.settings.subtype) for row in rows]
 
     def _ask(self, file: bytes) -> Said:
-        return self.asker.ask(self.settings.form.request(file), self._understood)
-
-    def _understood(self, data: Any) -> Said:
-        with suppress(Unfit):
-            return self._read(data)
-        raise Unfit(self._fault(data))
-
-    def _fault(self, data: Any) -> str:
-        """Say why an answer cannot be read; secrets in it are hidden before any text is cut."""
-        try:
-            if self.settings.secrets.in_short(json.dumps(data, ensure_ascii=False)):
-                return "answered what is not what its card says, and is not shown, for it may hold a secret"
-            self._read(self.settings.secrets.hidden(data))
-        except Unfit as reason:
-            return str(reason)
-        except RecursionError:
-            return "answered what is nested too deeply"
-        return "answered what is not what its card says"
-
-    def _read(self, data: Any) -> Said:
-        settings = self.settings
-        if self.gives == Gives.LABELS:
-            return Said(None, read(data, "answer", settings.answer, place_of, self.labels))
-        numbers = tuple(read(data, "answer", settings.answer, numbers_of, self.labels))
-        if settings.label is None:
-            return Said(numbers, None)
-        return Said(numbers, read(data, "label", settings.label, place_of, self.labels))
+        return self.asker.ask(
+            self.settings.form.request(file), partial(understood, settings=self.settings, labels=self.labels)
+        )
 
 
 def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> HttpVictim:

@@ -21,6 +21,56 @@ from subterfuge.victims.http.identity import fingerprint_with, request_of
 from subterfuge.victims.http.secrets import Secrets, fields_of, filled, headers_of
 from subterfuge.victims.http.send import SENDS, Form
 
+KEYS = {
+    "labels!": list,
+    "url!": str,
+    "send": str,
+    "field": str,
+    "fields": dict,
+    "subtype": str,
+    "headers": dict,
+    "gives": str,
+    "answer": str,
+    "output": str,
+    "label": str,
+    "timeout_seconds": float,
+    "retries": int,
+    "per_second": float,
+    "workers": int,
+    "most_queries": int,
+    "price": float,
+    "currency": str,
+    "cache": str,
+    "probe_seconds": float,
+}
+
+EXAMPLE = """\
+schema = 1
+kind = "http"
+name = "instrument-service"                      # as reports call it
+sample_rate = 44100                              # Hz of the sound that is sent
+labels = ["cel", "flu", "pia"]                   # as the server calls them; the order of its list, if it gives one
+url = "http://127.0.0.1:8000/score"              # is sent a POST a sound; a server that you own or may test
+send = "multipart"                               # a form with a file; or "raw" (the body is the file), "base64" (JSON)
+field = "file"                                   # of the form that holds the file, or of the JSON ("audio" without it)
+fields = { detail = "all" }                      # further fields of the form, or of the JSON
+subtype = "PCM_16"                               # of the WAV file; PCM_24, or FLOAT: exact, where the server reads it
+# headers = { Authorization = "Bearer ${API_KEY}" }  # ${NAME} is an environment variable; what it holds is never shown
+gives = "scores"                                 # or "labels", where the answer holds a label (or its index) alone
+answer = "probabilities"                         # where that stands in the JSON, as outputs[0].scores; "" for the whole
+output = "probabilities"                         # or logits, log-probabilities, decision values, tag probabilities ...
+label = "label"                                  # where its own verdict stands; without it, it is the largest score
+timeout_seconds = 30                             # for a whole answer
+retries = 4                                      # where a connection breaks, or it answers 429, 500, 502, 503 or 504
+per_second = 10                                  # most requests a second
+workers = 1                                      # requests at once
+most_queries = 20000                             # most answered requests: of one run, or of all if cache is a file
+price = 0.001                                    # of an answered request, for the record
+currency = "EUR"                                 # of the price
+cache = "memory"                                 # or a file that lasts, as "paid.sqlite"; "off" asks the same again
+probe_seconds = 1.0                              # length of the noise that is asked at loading (1 query); 0 for none
+"""
+
 GIVES = {"scores": Gives.SCORES, "labels": Gives.LABELS}
 RANGES = {
     "timeout_seconds": (0.01, 3600),
