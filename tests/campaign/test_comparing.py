@@ -218,6 +218,32 @@ def test_audits_of_other_clips_are_refused() -> None:
         compare(audit_of(), audit_of())
 
 
+def test_where_little_is_in_common_it_is_said_why() -> None:
+    def about(a: Audit, b: Audit) -> str:
+        try:
+            return " ".join(compare(a, b).notes)
+        except InputError as error:
+            return str(error)
+
+    clean = dict.fromkeys(NAMES, "low")
+    one = audit_of([won(name, "low", "high", 40.0) for name in NAMES[:6]], clean)
+    other = audit_of([won(name, "low", "high", 40.0) for name in NAMES[4:]], clean)
+    assert "little is in both: other clips were attacked: 6 in A, 8 in B, 2 in both; audit" in about(one, other)
+    aimed = audit_of([won(name, "low", "middle", 40.0) for name in NAMES[:6]], clean)
+    assert "little is in both: the 6 clips in both had other targets: 0 of 6 are the same" in about(one, aimed)
+    victim = {"name": "v", "labels": ["low", "middle", "drum"]}
+    assert "the victims know other labels, A alone high; B alone drum" in about(
+        one, audit_of(aimed.rows, victim=victim)
+    )
+    blind = audit_of([won(name, "low", "high", 40.0, probe="labels") for name in NAMES[:6]], clean)
+    assert "other searches were made: white in A, labels in B" in about(one, blind)
+    assert "B attacked no clip" in about(one, audit_of(clean=clean))
+    strange = audit_of([won("elsewhere", "low", "high", 40.0)])
+    assert "nothing in common" in about(one, strange)
+    assert "1 in B, 0 in both, and no sound was even scored in both" in about(one, strange)
+    assert "little" not in about(one, audit_of(one.rows[:16]))
+
+
 def test_a_search_with_another_budget_is_left_out_and_named() -> None:
     audits = [
         audit_of([won("a", "low", "high", 30.0), won("a", "low", "high", 20.0, probe="scores")]) for _ in range(2)

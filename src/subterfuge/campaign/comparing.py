@@ -13,7 +13,7 @@ from subterfuge.campaign._comparing_figures import (
     needed_apart,
     survival_apart,
 )
-from subterfuge.campaign._comparing_fit import fit, unlike_searches
+from subterfuge.campaign._comparing_fit import apart, fit, unlike_searches
 from subterfuge.campaign._figures_clips import CLEAN, tries_of
 from subterfuge.campaign.holm import holm
 from subterfuge.campaign.rows import Audit
@@ -74,11 +74,14 @@ def compare(a: Audit, b: Audit, seed: int = 0) -> Comparison:
     else:
         notes.append("their wins were put through different transforms: survival is not compared")
     there = [one for one in rows if one is not None]
+    why = apart(a, b)
     if not there:
         raise InputError(
             "the two audits have nothing in common: no clip of the same content that both answered, or attacked with "
             "the same search and target; audit both victims on the same clips with the same seed"
+            + "".join(f". Here {one}" for one in why)
         )
+    notes += [f"little is in both: {one}" for one in why]
     adjusted = [
         replace(one, p_holm=p, word=one.word if p <= ALPHA else "no more than noise")
         for one, p in zip(there, holm([one.p for one in there]), strict=True)
