@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from subterfuge.campaign._resumed import check_same
 from subterfuge.campaign.cases import Case
 from subterfuge.campaign.clips import read_clips
 from subterfuge.campaign.doubts import Doubt, look
@@ -72,7 +73,8 @@ def audit(
 
     Raises:
         InputError: nothing can be audited as asked.
-        OutputError: the folder holds another audit, or cannot be written; or another process is at work there.
+        OutputError: the folder holds another audit, or one of another model behind the same card, or cannot be
+            written; or another process is at work there.
     """
     if level not in PROTOCOLS:
         raise InputError(f"level '{level}' is not known; {nearest(level, PROTOCOLS)}")
@@ -105,6 +107,9 @@ def audit(
         unfinished = UNFINISHED in ledger.audit("").notes
         notes = list(data.skipped)
         heard = heard_of(data, protocol.clean, seed, victim.labels, notes)
+        notes += check_same(
+            ledger.audit("clean"), victim, {one.sha256: one.example.path for one in heard}, max_seconds, announce
+        )
         scored = [clean_job(number, one) for number, one in enumerate(heard)]
         run.work(run.plan(scored), "clips as they come")
         cases, rows = cases_of(ledger.audit("clean"), heard, victim, protocol, seed, notes)

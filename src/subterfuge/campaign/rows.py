@@ -59,10 +59,11 @@ class Row:
     result: Mapping[str, Any] = field(default_factory=dict)
     """Of a job that is done, plain JSON values.
 
-    Of the probe ``clean``: ``answer`` (a label), ``probabilities`` (by label, or None), ``right`` (None where the label
-    is not known). Of a search: ``outcome`` (as `Outcome.as_json` gives it, its ``file`` relative to the audit's folder,
-    or None), ``probabilities_before`` and ``probabilities`` (by label, of clip and file; None where the victim has
-    none), and ``survival`` (as `Survival` records it; None where nothing won, or nothing was to be survived).
+    Of the probe ``clean``: ``answer`` (a label), ``probabilities`` and ``scores`` (by label, or None), ``right`` (None
+    where the label is not known). Of a search: ``outcome`` (as `Outcome.as_json` gives it, its ``file`` relative to the
+    audit's folder, or None), ``probabilities_before`` and ``probabilities`` (by label, of clip and file; None where the
+    victim has none), and ``survival`` (as `Survival` records it; None where nothing won, or nothing was to be
+    survived).
     """
     error: str | None = None
     """Of a job that failed: the kind of the error and its message."""

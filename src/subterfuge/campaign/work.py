@@ -16,6 +16,7 @@ import torch
 from subterfuge.attacks import knobs_of
 from subterfuge.audio import Clip
 from subterfuge.campaign._begun import Begun
+from subterfuge.campaign._resumed import said_of
 from subterfuge.campaign.pool import told, victim_of
 from subterfuge.campaign.protocol import Search
 from subterfuge.campaign.rows import Job
@@ -101,9 +102,8 @@ class Bench:
         victim = victim_of(self.card, self.trust_pickle)
         clip = self._clip(job)
         check_heard(clip, victim)
-        said = score(clip, victim)
-        right = None if job.label is None else said["predicted"] in job.labels
-        return {"answer": said["predicted"], "probabilities": said["probabilities"], "right": right}
+        said = said_of(clip, victim)
+        return said | {"right": None if job.label is None else said["answer"] in job.labels}
 
     def _clip(self, job: Job) -> Clip:
         return Clip.read(job.path, max_seconds=self.max_seconds)
