@@ -189,7 +189,7 @@ class Scarce:
     def __init__(self, holds: int, error: Exception) -> None:
         self.holds, self.error, self.asked = holds, error, [0]
 
-    def __call__(self, module: MelNet, sounds: Tensor, classes: Tensor, die: torch.Generator) -> Tensor:
+    def __call__(self, module: torch.nn.Module, sounds: Tensor, classes: Tensor, die: torch.Generator) -> Tensor:
         self.asked.append(len(sounds))
         if len(sounds) > self.holds:
             raise self.error
@@ -227,7 +227,7 @@ def test_another_error_in_training_is_not_taken_for_one_of_memory(data: Dataset)
 def test_an_adversary_gets_its_share_of_each_batch_and_what_it_gives_is_learned(data: Dataset) -> None:
     seen: list[tuple[int, bool, bool]] = []
 
-    def liar(module: MelNet, sounds: Tensor, classes: Tensor, die: torch.Generator) -> Tensor:
+    def liar(module: torch.nn.Module, sounds: Tensor, classes: Tensor, die: torch.Generator) -> Tensor:
         seen.append((len(sounds), module.training, bool((classes >= 0).all())))
         module(sounds.clone().requires_grad_()).sum().backward()  # what it leaves behind must not be learned
         return torch.zeros_like(sounds)
@@ -303,3 +303,56 @@ def test_the_number_of_epochs_follows_from_the_number_of_clips(data: Dataset, mo
     monkeypatch.setattr(cnn, "ENOUGH", 60)
     assert len(train_cnn(data, [0, 10], **SMALL).history) == 30
     assert len(train_cnn(data, TRAIN, **SMALL).history) == 20
+
+
+def strange(waves: Tensor) -> float:
+    """Give the part of the power above 1500 Hz, of waves at 8 kHz."""
+    power = torch.fft.rfft(waves).abs().square()
+    return float(power[..., power.shape[-1] * 3 // 8 :].sum() / power.sum())
+
+
+def test_an_adversary_changes_the_sound_before_the_transforms_and_what_it_gives_passes_them(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whistle that the filter takes away has no slope, and is not heard by the network."""
+    given: list[float] = []
+    slopes: list[float] = []
+    learned: list[float] = []
+    t = torch.arange(round(RATE * cnn.PIECE_SECONDS)) / RATE
+    whistle = torch.sin(2 * torch.pi * 3000 * t)
+
+    def whistler(net: torch.nn.Module, sounds: Tensor, classes: Tensor, die: torch.Generator) -> Tensor:
+        given.append(strange(sounds))
+        heard = sounds.clone().requires_grad_()
+        slopes.append(strange(torch.autograd.grad(net(heard).square().sum(), heard)[0]))
+        return sounds + 0.3 * whistle
+
+    truly = MelNet.spectrogram
+
+    def spectrogram(self: MelNet, waves: Tensor) -> Tensor:
+        if self.training and not torch.is_grad_enabled():
+            learned.append(strange(waves))
+        return truly(self, waves)
+
+    monkeypatch.setattr(MelNet, "spectrogram", spectrogram)
+    high = [place for place in TRAIN if place >= 20]  # tones of 2500 Hz
+    some = [place for place in TRAIN if place < 10]
+    for augment in ("", "noise-study"):
+        given.clear(), slopes.clear(), learned.clear()
+        train_cnn(data, [*high[:3], *some[:3]], epochs=1, adversarial=whistler, adversarial_share=1.0, augment=augment,
+                  through="lowpass=1300", **SMALL)  # fmt: skip
+        assert min(given) > 0.1
+        assert max(slopes) < 1e-3
+        assert learned
+        assert max(learned) < 1e-3
+
+
+def test_what_a_transform_refuses_of_a_changed_piece_passes_its_stand_in_and_a_crop_keeps_the_length() -> None:
+    from subterfuge.transforms import parse_transforms
+
+    loud = 0.9 * torch.ones(2, 800)
+    die = torch.Generator().manual_seed(0)
+    sounds = cnn.Sounds([], [], (), RATE, (), None, parse_transforms("gain=6,crop=0.25"))
+    found = cnn.passed(sounds, loud, die)
+    assert found.shape == loud.shape
+    assert float(found.max()) <= 1.0

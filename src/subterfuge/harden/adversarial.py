@@ -25,7 +25,7 @@ from subterfuge.campaign.pool import each, victim_of
 from subterfuge.errors import ClipError, InputError
 from subterfuge.oracle import BudgetSpent, Oracle, dice
 from subterfuge.threat import LeastSNR, Threat, Untargeted
-from subterfuge.training.cnn import MelNet
+from subterfuge.training.cnn import Adversary
 from subterfuge.training.examples import Dataset
 from subterfuge.victim import Gives, Victim
 
@@ -139,9 +139,7 @@ def _die(name: str) -> torch.Generator:
     return dice(hashlib.sha256(name.encode()).hexdigest(), 1)[0]
 
 
-def adversary(
-    strengths_db: Sequence[float] = STRENGTHS_DB, steps: int = 4
-) -> Callable[[MelNet, Tensor, Tensor, torch.Generator], Tensor]:
+def adversary(strengths_db: Sequence[float] = STRENGTHS_DB, steps: int = 4) -> Adversary:
     """Make what `train_cnn` calls an adversary: a few normalised gradient steps within a drawn SNR, for each batch.
 
     Args:
@@ -150,7 +148,7 @@ def adversary(
     """
     low, high = min(strengths_db), max(strengths_db)
 
-    def worst(net: MelNet, waves: Tensor, classes: Tensor, die: torch.Generator) -> Tensor:
+    def worst(net: torch.nn.Module, waves: Tensor, classes: Tensor, die: torch.Generator) -> Tensor:
         snr_db = low + (high - low) * torch.rand(len(waves), 1, generator=die)
         most = waves.norm(dim=-1, keepdim=True) * 10 ** (-snr_db / 20)
         change = torch.randn(waves.shape, generator=die)

@@ -43,6 +43,10 @@ class Sounds:
     transforms: tuple[Transform, ...]
     """Those that are still ahead."""
     variants: Augmenter | None
+    front: tuple[Transform, ...] = ()
+    """All that a sound passes before the network."""
+    bare: tuple[Tensor, ...] = ()
+    """`waves` before any of them, where they are through already and are wanted; else nothing."""
 
     @classmethod
     def read(
@@ -56,8 +60,11 @@ class Sounds:
         augment: str,
         seed: int,
         told: Callable[[], None],
+        bare: bool = False,
     ) -> Sounds:
         """Read the examples at some places; leave out, and name, those that cannot be read or put through.
+
+        With `bare` they are kept as they were before the transforms too.
 
         Raises:
             TransformError: `through` names no transform.
@@ -65,7 +72,7 @@ class Sounds:
         """
         transforms = parse_transforms(through) if through else ()
         variants = _augmenter(augment)
-        waves, classes, skipped = [], [], []
+        waves, classes, skipped, kept = [], [], [], []
         for place in places:
             example = data.examples[place]
             try:
@@ -76,24 +83,67 @@ class Sounds:
                 skipped.append(shown(f"{error}" if str(example.path) in str(error) else f"{example.path}: {error}"))
             else:
                 waves.append(torch.from_numpy(mono) if variants else wave)
+                if bare and transforms and not variants:
+                    kept.append(torch.from_numpy(mono))
                 classes.append(labels.index(example.label) if example.label in labels else -1)
             told()
-        return cls(waves, classes, tuple(skipped), sample_rate, transforms if variants else (), variants)
+        ahead = transforms if variants else ()
+        return cls(waves, classes, tuple(skipped), sample_rate, ahead, variants, transforms, tuple(kept))
 
 
-def piece(sounds: Sounds, row: int, length: int, die: torch.Generator) -> Tensor:
-    """Draw a piece (length,) of a sound, one of its variants, through what is ahead of it, at a drawn level."""
-    wave = sounds.waves[row]
+def piece(sounds: Sounds, row: int, length: int, die: torch.Generator, *, bare: bool = False) -> Tensor:
+    """Draw a piece (length,) of a sound, one of its variants, through what is ahead of it, at a drawn level.
+
+    With `bare` it is through no transform yet.
+    """
+    wave = sounds.bare[row] if bare and sounds.bare else sounds.waves[row]
     room = len(wave) - length
     begin = int(torch.randint(max(1, abs(room) + 1), (1,), generator=die))
     heard = wave[begin : begin + length] if room >= 0 else _padded(wave, begin, length)
     if sounds.variants is not None:
         choice = sounds.variants(heard.numpy(), sounds.sample_rate, die)
         heard = torch.from_numpy(choice[int(torch.randint(len(choice), (1,), generator=die))])
-        heard = _passed(heard, sounds.transforms, sounds.sample_rate, die)
+        heard = heard if bare else _fitted(_passed(heard, sounds.transforms, sounds.sample_rate, die), length)
     low, high = GAIN_DB
     gain_db = low + (high - low) * float(torch.rand(1, generator=die))
     return heard[:length] * 10 ** (gain_db / 20)
+
+
+class Behind(torch.nn.Module):
+    """A network behind the stand-ins of transforms: what one follows who changes the sound before them.
+
+    Args:
+        net: from waves (n, T) to logits.
+        front: the transforms, with a gradient of their own or straight through; what they draw is drawn anew each time.
+        sample_rate: in Hz.
+        die: for their draws.
+    """
+
+    def __init__(
+        self, net: torch.nn.Module, front: Sequence[Transform], sample_rate: int, die: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.net, self.front, self.sample_rate, self.die = net, tuple(front), sample_rate, die
+
+    def forward(self, waves: Tensor) -> Tensor:
+        """Give the logits of waves (n, T) as they come out of the transforms."""
+        for one in self.front:
+            waves = one.stand_in(waves, self.sample_rate, self.die)
+        logits: Tensor = self.net(waves)
+        return logits
+
+
+def passed(sounds: Sounds, waves: Tensor, die: torch.Generator) -> Tensor:
+    """Put changed pieces (n, T) truly through all transforms: (n, T); what one refuses, through its stand-in."""
+    rows = []
+    for wave in waves:
+        for one in sounds.front:
+            try:
+                wave = _passed(wave, [one], sounds.sample_rate, die)
+            except TransformError:  # as a gain that would clip: its stand-in stops at full scale
+                wave = one.stand_in(wave[None], sounds.sample_rate, die)[0]
+        rows.append(_fitted(wave, waves.shape[-1]))
+    return torch.stack(rows)
 
 
 def mixed(waves: Tensor, wanted: Tensor, die: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -123,6 +173,11 @@ def blanked(spectrogram: Tensor, die: torch.Generator) -> Tensor:
 
 def _padded(wave: Tensor, before: int, length: int) -> Tensor:
     return torch.nn.functional.pad(wave, (before, length - len(wave) - before))
+
+
+def _fitted(wave: Tensor, length: int) -> Tensor:
+    """Cut a wave (T,), or fill it up with silence, as after a crop: (length,)."""
+    return wave[:length] if len(wave) >= length else _padded(wave, 0, length)
 
 
 def _passed(wave: Tensor, transforms: Sequence[Transform], sample_rate: int, die: torch.Generator) -> Tensor:

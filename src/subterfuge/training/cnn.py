@@ -22,14 +22,14 @@ from torch.nn.functional import cross_entropy
 
 from subterfuge.errors import InputError, check_seed
 from subterfuge.training._cnn_net import MelNet
-from subterfuge.training._cnn_sounds import Sounds, blanked, mixed, piece
+from subterfuge.training._cnn_sounds import Behind, Sounds, blanked, mixed, passed, piece
 from subterfuge.training.examples import Dataset
 
 __all__ = ["Adversary", "Epoch", "MelNet", "TrainedCNN", "build", "train_cnn"]
 
-Adversary = Callable[[MelNet, Tensor, Tensor, torch.Generator], Tensor]
-"""From the network in eval mode, waves (n, T), their classes (n,) and a generator to the waves to learn from instead,
-(n, T)."""
+Adversary = Callable[[torch.nn.Module, Tensor, Tensor, torch.Generator], Tensor]
+"""From the network in eval mode, behind the stand-ins of what every sound passes, waves (n, T) before that, their
+classes (n,) and a generator to the waves (n, T) that are put through it and learned instead."""
 
 PIECE_SECONDS = 2.5
 """How much of a clip is heard in one epoch."""
@@ -123,7 +123,8 @@ def train_cnn(
 ) -> TrainedCNN:
     """Teach a network some examples of a set. On one thread, the same arguments give the same network.
 
-    All sounds are held in memory: 88 KB a second at 22050 Hz, 1.8 GB for the 6,705 clips of IRMAS.
+    All sounds are held in memory: 88 KB a second at 22050 Hz, 1.8 GB for the 6,705 clips of IRMAS; twice that with an
+    adversary before transforms.
 
     Args:
         data: the set. Of several instruments, an example counts as its first label.
@@ -135,7 +136,8 @@ def train_cnn(
         epochs: how often each clip is heard; by their number, if None.
         batch: clips a step. Where memory does not suffice it is halved, and the training goes on.
         progress: called with how many sounds were read and heard, and of how many.
-        adversarial: makes of clips what is learned instead (Madry et al. 2018, https://arxiv.org/abs/1706.06083).
+        adversarial: makes of clips what is learned instead (Madry et al. 2018, https://arxiv.org/abs/1706.06083). What
+            it gives passes the real transforms of `through`; its gradients their stand-ins.
         adversarial_share: of each batch that it gets; what it gets is neither mixed nor blanked.
         sample_rate: at which the network hears, in Hz.
         mels: bands of its mel spectrogram.
@@ -171,7 +173,10 @@ def train_cnn(
     epochs = epochs or min(120, max(20, ENOUGH // len(train)))
     total = len(train) * (epochs + 1) + 2 * len(test)
     told = _Told(progress, total)
-    sounds = Sounds.read(data, train, labels, sample_rate, through=through, augment=augment, seed=seed, told=told.one)
+    sounds = Sounds.read(
+        data, train, labels, sample_rate,
+        through=through, augment=augment, seed=seed, told=told.one, bare=adversarial is not None,
+    )  # fmt: skip
     missing = sorted(set(labels) - {labels[k] for k in sounds.classes})
     if missing:
         raise InputError(
@@ -207,6 +212,7 @@ class _Learner:
     ) -> None:
         self.module, self.sounds, self.die, self.batch = module, sounds, die, batch
         self.adversarial, self.share = adversarial, share if adversarial is not None else 0.0
+        self.attacked = Behind(module, sounds.front, module.sample_rate, die) if sounds.front else module
         self.optimiser = torch.optim.AdamW(module.parameters(), lr=STEP, weight_decay=DECAY)
         self.length = round(PIECE_SECONDS * module.sample_rate)
         self.notes: list[str] = []
@@ -232,14 +238,18 @@ class _Learner:
         """Learn some clips in one step, `size` times as long as the longest; give the loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = STEP * size
-        waves = torch.stack([piece(self.sounds, row, self.length, self.die) for row in rows])
+        hard = round(self.share * len(rows)) if self.adversarial is not None else 0
+        waves = torch.stack(
+            [piece(self.sounds, row, self.length, self.die, bare=place < hard) for place, row in enumerate(rows)]
+        )
         classes = torch.tensor([self.sounds.classes[row] for row in rows])
         wanted = torch.nn.functional.one_hot(classes, self.module.last.out_features).float()
-        hard = round(self.share * len(rows))
         if hard and self.adversarial is not None:
-            self.module.eval()
-            found = self.adversarial(self.module, waves[:hard], classes[:hard], self.die).detach()
-            waves = torch.cat([found.to(waves), waves[hard:]])
+            self.attacked.eval()
+            found = self.adversarial(self.attacked, waves[:hard], classes[:hard], self.die).detach().to(waves)
+            if self.sounds.front:
+                found = passed(self.sounds, found, self.die)
+            waves = torch.cat([found, waves[hard:]])
         waves[hard:], wanted[hard:] = mixed(waves[hard:], wanted[hard:], self.die)
         self.module.train()
         self.optimiser.zero_grad()
