@@ -25,7 +25,7 @@ from tests.world import LABELS, QUICK, card, clip, program, run, tree
 import subterfuge.cli
 from subterfuge.attacks import ATTACKS, Quietest
 from subterfuge.cli import cli
-from subterfuge.cli.show import echo, print_table
+from subterfuge.cli.show import echo, print_paid, print_table
 from subterfuge.hearing.metrics import METRICS
 from subterfuge.training import demo_data, seed_study
 from subterfuge.training.seed_study_files import FILES, StudyFile
@@ -522,3 +522,8 @@ def test_everything_that_is_told_goes_through_the_door_that_shows_codes() -> Non
     folder = Path(subterfuge.cli.__file__).parent
     found = {path.name: path.read_text(encoding="utf-8").count("click.echo(") for path in folder.glob("*.py")}
     assert {name: count for name, count in found.items() if count} == own
+
+
+def test_what_was_paid_is_told_where_something_was(capsys: pytest.CaptureFixture[str]) -> None:
+    print_paid(None, {"queries": 227, "total": 2.27, "currency": "EUR"}, {"queries": 1, "total": None})
+    assert capsys.readouterr().out == "  paid: 227 queries, 2.27 EUR\n  paid: 1 query\n"

@@ -19,7 +19,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import echo, print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, print_json, print_paid, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 
 if TYPE_CHECKING:
@@ -106,7 +106,9 @@ def _print(found: Control) -> None:
         for label in order
     ]
     print_table([f"{found.classes} of", "the attack", *found.kinds], cells)
-    echo(found.verdict, "")
+    echo(found.verdict)
+    print_paid(found.service)
+    echo("")
 
 
 def _met(found: Control) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,7 +36,17 @@ def print_outcome(outcome: Outcome) -> None:
         still = "still says" if outcome.predicted == outcome.predicted_before else "says"
         still = f"wanted was {tag}, the top tag is" if tag else f"the victim {still}"
         echo(f"{outcome.clip['name']}: lost, {still} {outcome.predicted}; {outcome.advice}")
+    print_paid(outcome.service)
     print_warnings(outcome.warnings)
+
+
+def print_paid(*services: Mapping[str, Any] | None) -> None:
+    """Tell what a victim that counts its queries cost, if it was one; each of several on a line."""
+    from subterfuge.driver.service import words_of
+
+    for service in services:
+        if service is not None:
+            echo(f"  paid: {words_of(service)}")
 
 
 def tag_of(outcome: Outcome) -> str | None:

@@ -21,7 +21,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import echo, number, print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, number, print_json, print_paid, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError
 
@@ -168,7 +168,9 @@ def _print_one(found: Survival) -> None:
         rows.append([one.transform, *sides, _part(one.clean_probability), level])
     print_table(["transform", "file says", chance, "goal", "clean clip says", chance, "its SNR dB"], rows)
     _print_notes([found])
-    echo(_sentence(found), "")
+    echo(_sentence(found))
+    print_paid(found.service)
+    echo("")
 
 
 def _print_all(found: Sequence[Survival]) -> None:
@@ -180,6 +182,7 @@ def _print_all(found: Sequence[Survival]) -> None:
     print_table(heads, rows)
     for k, one in enumerate(found, 1):
         echo(f"  {k}: {one.file}")
+    print_paid(*(one.service for one in found))
     echo("  (yes): the transform alone meets the goal, which tells nothing; -: not tried")
     _print_notes(found)
 

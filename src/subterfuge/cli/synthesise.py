@@ -21,7 +21,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import echo, percent, print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, percent, print_json, print_paid, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import InputError
 
@@ -170,6 +170,7 @@ def _print(one: Outcome) -> None:
         echo(f"  from {one.clip['name']}, which says {before}", f"  {one.file}")
     else:
         echo(f"{one.target}: lost; {one.advice}")
+    print_paid(one.service)
     print_warnings(one.warnings)
 
 
@@ -191,6 +192,7 @@ def _print_table(made: list[Outcome], folder: str) -> None:
     print_table(["label", "file says", "P", "level dB", "queries", "gradients", "s"], rows)
     if any(one.won for one in made):
         echo(f"The sounds and their records are in {folder}")
+    print_paid(*(one.service for one in made))
     print_warnings(list(dict.fromkeys(note for one in made for note in one.warnings)))
 
 

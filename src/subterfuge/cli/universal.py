@@ -22,7 +22,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import echo, print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, print_json, print_paid, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 from subterfuge.errors import AttackError, ClipError, ThreatError
 
@@ -225,6 +225,7 @@ def _print(made: Universal) -> None:
     print_table(heads, rows)
     echo(made.protocol)
     echo(made.verdict, made.file)
+    print_paid(made.service)
 
 
 def _share(one: Beside | None) -> str:
