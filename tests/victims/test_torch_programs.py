@@ -356,6 +356,20 @@ def test_operators_of_several_outputs_and_branches_are_called_as_torchs_own_load
         torch.testing.assert_close(slope(victim.scores, wave), slope(theirs, wave))
 
 
+class Leaning(nn.Module):
+    """Its numbers lie far from 0, and each wave feels the others."""
+
+    def forward(self, wave: Tensor) -> Tensor:
+        level = wave.square().mean(-1, keepdim=True)
+        return 1000 + 10 * torch.cat([level, -level, level.sum() + 0 * level], -1)
+
+
+def test_a_program_whose_waves_feel_one_another_is_asked_one_by_one_however_far_from_0_it_answers(card) -> None:
+    victim = load_victim(card(scripted(Leaning())))
+    assert "asked one by one" in " ".join(victim.warnings)
+    assert torch.equal(victim.scores(waves()), torch.cat([victim.scores(wave[None]) for wave in waves()]))
+
+
 # --- what is refused
 
 

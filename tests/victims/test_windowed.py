@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from subterfuge.training.demo_data import embedded_card, embedded_clips
 from subterfuge.victim import Gives, Kind, Victim, winner
 from subterfuge.victims import PythonVictim, TorchVictim, check_victim, load_victim
 from subterfuge.victims._windows import starts_of
+from subterfuge.victims.ensemble import EnsembleVictim
+from subterfuge.victims.torch_module.export import Size
 from subterfuge.victims.windowed import WindowedVictim
 
 RATE, L = 1000, 100
@@ -371,3 +373,29 @@ def test_what_lies_between_windows_is_said_not_to_be_heard() -> None:
     assert WindowedVictim.of(net(), 0.1, hop_seconds=0.1).warnings == ()
     (said,) = WindowedVictim.of(net(), 0.1, hop_seconds=0.5).warnings
     assert said == "between windows, 0.4 s of every 0.5 s are not heard: hop_seconds is above window_seconds"
+
+
+@pytest.mark.parametrize("pool", ["mean", "max", "scores"])
+def test_no_sounds_have_no_scores_no_labels_and_no_slope(pool: str) -> None:
+    victim, none = WindowedVictim.of(net(), 0.1, pool=pool), torch.zeros(0, 950, requires_grad=True)
+    assert (victim.scores(none.detach()).shape, victim.scores(none.detach()).dtype) == ((0, 3), torch.float64)
+    assert (victim.decide(none).shape, victim.decide(none).dtype) == ((0,), torch.int64)
+    (slope,) = torch.autograd.grad(victim.scores(none).sum(), none)
+    assert slope.shape == none.shape
+
+
+def test_no_sounds_have_no_duels_and_no_votes() -> None:
+    assert WindowedVictim.of(Duels(chances=False), 0.1).scores(torch.zeros(0, 300)).shape == (0, 3, 3)
+    voting = PythonVictim.of(lambda wave: "a", labels=LABELS, sample_rate=RATE, gives="labels")
+    assert WindowedVictim.of(voting, 0.1).decide(torch.zeros(0, 300)).shape == (0,)
+
+
+def test_of_the_inner_warnings_windows_take_away_those_that_are_about_a_length_and_no_other() -> None:
+    note = 'its labels come of a card of kind "windowed"'
+    assert WindowedVictim.of(replace(net(), warnings=(note,)), 0.1).warnings == (note,)
+    fixed = replace(net(), length=Size(L, L))
+    assert fixed.about_length
+    noted = replace(fixed, warnings=(note, *fixed.about_length))
+    assert WindowedVictim.of(noted, 0.1).warnings == (note,)
+    other = EnsembleVictim.of([noted, net()])
+    assert WindowedVictim.of(other, 0.1).warnings == (note,), "also where something lies between"

@@ -27,6 +27,7 @@ from subterfuge.errors import InputError, MissingExtra, VictimError
 from subterfuge.transforms import Transform
 from subterfuge.victim import Gives, Kind, Victim, duels_of
 from subterfuge.victims import _wrap_sounds as sounds
+from subterfuge.victims._afresh import forgetful
 from subterfuge.victims._wrap_cards import fit, load_inner, searched, why_no_twin
 from subterfuge.victims.card import Card, fingerprint_of
 
@@ -129,6 +130,10 @@ class DetectorVictim:
         """The same over stand-ins and what an attack on the inner victim would search on."""
         inner = searched(self.victim)
         return None if inner is None else DetectorTwin(f"{self.name} (twin)", inner, self.transforms, self.rejects)
+
+    def afresh(self) -> DetectorVictim:
+        """Give the same victim around one without its memory, where what it wraps can forget."""
+        return replace(self, victim=forgetful(self.victim))
 
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of what it answers, int64 (N,): K, the last, where not every view is answered alike."""

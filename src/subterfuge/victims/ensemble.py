@@ -22,6 +22,7 @@ from torch import Tensor
 from subterfuge.errors import InputError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import _wrap_sounds as sounds
+from subterfuge.victims._afresh import forgetful
 from subterfuge.victims._answers import log_odds_of
 from subterfuge.victims._wrap_cards import fit, load_inner, searched, why_no_twin
 from subterfuge.victims.card import Card, fingerprint_of
@@ -137,6 +138,10 @@ class EnsembleVictim:
         if len(known) < len(found):
             return None
         return EnsembleTwin(f"{self.name} (twin)", known, self.labels)
+
+    def afresh(self) -> EnsembleVictim:
+        """Give the same victim over members without their memory, where they can forget."""
+        return replace(self, members=tuple(forgetful(one) for one in self.members))
 
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of the label with the largest mean probability, int64 (N,)."""

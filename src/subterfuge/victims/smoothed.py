@@ -32,6 +32,7 @@ from torch import Tensor
 from subterfuge.errors import InputError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import _wrap_sounds as sounds
+from subterfuge.victims._afresh import forgetful
 from subterfuge.victims._wrap_cards import fit, load_inner, searched, why_no_twin
 from subterfuge.victims._wrap_certify import Certificate, certify, counts
 from subterfuge.victims.card import Card, fingerprint_of
@@ -160,6 +161,10 @@ class SmoothedVictim:
             return None
         noise = f"{self.name} (twin)", inner, self.sd, self.draws, self.seed
         return SmoothedTwin(*noise, self.twin_draws, self.fixed_noise)
+
+    def afresh(self) -> SmoothedVictim:
+        """Give the same victim around one without its memory, where what it wraps can forget."""
+        return replace(self, victim=forgetful(self.victim))
 
     def votes(self, wave: Tensor) -> Tensor:
         """Count what the victim says of the noisy versions of waves (N, T): float64 (N, K)."""

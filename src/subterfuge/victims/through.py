@@ -26,6 +26,7 @@ from subterfuge.errors import InputError, MissingExtra
 from subterfuge.transforms import Transform
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import _wrap_sounds as sounds
+from subterfuge.victims._afresh import forgetful
 from subterfuge.victims._wrap_cards import fit, load_inner, searched, why_no_twin
 from subterfuge.victims.card import Card, fingerprint_of
 
@@ -132,6 +133,10 @@ class ThroughVictim:
         inner = searched(self.victim)
         count = self.twin_draws if sounds.draws(self.transforms) else 1
         return None if inner is None else ThroughTwin(f"{self.name} (twin)", inner, self.transforms, count)
+
+    def afresh(self) -> ThroughVictim:
+        """Give the same victim around one without its memory, where what it wraps can forget."""
+        return replace(self, victim=forgetful(self.victim))
 
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of what it answers to the sounds as they come out of the transforms, int64 (N,)."""

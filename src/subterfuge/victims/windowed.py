@@ -22,22 +22,23 @@ The answer is the label that these say. A sound shorter than a window is filled 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
-from subterfuge.errors import InputError, VictimError, nearest
+from subterfuge.errors import InputError, VictimError
 from subterfuge.victim import Gives, Kind, Victim, winner
 from subterfuge.victims import _wrap_sounds as sounds
-from subterfuge.victims._answers import noise
+from subterfuge.victims._afresh import forgetful
 from subterfuge.victims._windows import Ask, asked, starts_of
+from subterfuge.victims._windows_pool import evidence_of, kind_of, pooled, pools_chances, votes_of
+from subterfuge.victims._windows_settings import check_largest, check_words, samples_of
+from subterfuge.victims._windows_words import words_of
 from subterfuge.victims._wrap_cards import fit, load_inner, why_no_twin
 from subterfuge.victims.card import Card, fingerprint_of
 
@@ -55,12 +56,6 @@ pool = "mean"                      # of probabilities; "max": the largest of eac
 rest = "shift"                     # the end: one more window that ends there; "pad": filled with zeros; "drop"
 """
 """A whole card; the README shows it, and `subterfuge card new` writes it."""
-POOLS = ("mean", "max", "scores")
-RESTS = ("shift", "pad", "drop")
-MOST_SECONDS = 600.0
-"""The longest window."""
-FINEST = 100
-"""The most windows that a sample may lie in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +79,8 @@ class WindowedVictim:
     at_once: int = 1
     """How many clips are worth asking at once: its windows are asked together as it is."""
     answers_most_probable: bool = True
+    takes_any_length: ClassVar[bool] = True
+    """Whether it hears sounds of any length, whatever what it wraps does."""
     _latest: dict[str, Any] = field(default_factory=dict, repr=False)
     """The last waves asked about, and what came out: label, scores and probabilities of them are one query."""
 
@@ -111,37 +108,10 @@ class WindowedVictim:
         Raises:
             InputError: a number or a word makes no sense, or not for this victim, or it takes no such window.
         """
-        if not 0 < window_seconds <= MOST_SECONDS or round(window_seconds * victim.sample_rate) < 1:
-            raise InputError(
-                f"window_seconds = {window_seconds:g}; a length above 0 and up to {MOST_SECONDS:g} s was expected"
-            )
-        hop_seconds = window_seconds if hop_seconds is None else hop_seconds
-        if not window_seconds / FINEST <= hop_seconds <= MOST_SECONDS or round(hop_seconds * victim.sample_rate) < 1:
-            raise InputError(
-                f"hop_seconds = {hop_seconds:g}; from {window_seconds / FINEST:g} (a hundredth of the window) to "
-                f"{MOST_SECONDS:g} s was expected"
-            )
-        for key, word, known in (("pool", pool, POOLS), ("rest", rest, RESTS)):
-            if word not in known:
-                raise InputError(f'{key} = "{word}"; {nearest(word, known)}')
-        if victim.gives == Gives.LABELS and pool != "mean":
-            raise InputError(
-                f'pool = "{pool}", and {victim.name} gives labels only; "mean" counts in how many windows it says each'
-            )
-        window, hop = (round(seconds * victim.sample_rate) for seconds in (window_seconds, hop_seconds))
-        takes = getattr(victim, "length", None)
-        if takes is not None and not takes.takes(window):
-            raise InputError(
-                f"window_seconds = {window_seconds:g} is {window} samples at {victim.sample_rate} Hz, and "
-                f"{victim.name} takes {takes}"
-            )
-        called = name or f"{victim.name} in windows of {window_seconds:g} s"
-        made = cls(called, victim, window, hop, pool, rest)
-        if pool == "max" and victim.kind is Kind.DUELS and not made._by_chances:
-            raise InputError(
-                f'pool = "max", and {victim.name} gives pairwise decision values without probabilities, which have no '
-                'largest; use pool = "mean"'
-            )
+        check_words(victim, pool, rest)
+        window, hop = samples_of(victim, window_seconds, hop_seconds)
+        made = cls(name or f"{victim.name} in windows of {window_seconds:g} s", victim, window, hop, pool, rest)
+        check_largest(victim, pool, chances=made._by_chances)
         return made
 
     @property
@@ -162,10 +132,7 @@ class WindowedVictim:
     @cached_property
     def kind(self) -> Kind:
         """What `scores` are: log-probabilities, or as of what it wraps."""
-        inner = self.victim.kind
-        if self.pool == "max":
-            return Kind.TAGS if inner is Kind.TAGS else Kind.DECISION
-        return Kind.LOG_PROBABILITY if self._by_chances else inner
+        return kind_of(self.victim, self.pool, chances=self._by_chances)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -176,21 +143,7 @@ class WindowedVictim:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Those of what it wraps that are not about a length, and what it does not hear of a window."""
-        words = tuple(word for word in self.victim.warnings if 'kind "windowed"' not in word)
-        if self.hop > self.window:
-            gap, every = (self.hop - self.window) / self.sample_rate, self.hop / self.sample_rate
-            words += (
-                f"between windows, {gap:g} s of every {every:g} s are not heard: hop_seconds is above window_seconds",
-            )
-        heard = _heard_seconds(self.victim)
-        if heard is None or self.window <= round(heard * self.sample_rate):
-            return words
-        most = math.floor(heard * 1000) / 1000
-        return (
-            *words,
-            f"of each window of {self.probe_seconds:g} s, what it wraps hears the first {most:g} s; what lies beyond "
-            f"is heard where another window begins with it, or not at all; window_seconds = {most:g} loses nothing",
-        )
+        return words_of(self.victim, self.window, self.hop)
 
     @property
     def probe_seconds(self) -> float:
@@ -213,8 +166,10 @@ class WindowedVictim:
     def decide(self, wave: Tensor) -> Tensor:
         """Give the index of the label that its own scores (or the votes of the windows) say, int64 (N,)."""
         with torch.no_grad():
+            if not len(wave):
+                return torch.zeros(0, dtype=torch.int64, device=wave.device)
             if self.gives == Gives.LABELS:
-                votes = self._asked(wave.detach(), lambda at: self._votes)
+                votes = self._asked(wave.detach(), lambda at: votes_of(self.victim))
                 return votes.sum(1).argmax(-1)
             scores = self.scores(wave.detach())
         return winner(scores) if self.kind is Kind.DUELS else scores.argmax(-1)
@@ -227,6 +182,9 @@ class WindowedVictim:
         """
         if self.gives == Gives.LABELS:
             raise VictimError(f"the victim {self.name} gives labels only, and scores were asked for")
+        if not len(wave):
+            shape = (0, *[len(self.labels)] * (2 if self.kind is Kind.DUELS else 1))
+            return wave.sum().double() * torch.zeros(shape, dtype=torch.float64, device=wave.device)
         if wave.requires_grad and torch.is_grad_enabled():
             return self._pooled(self._asked(wave, lambda at: self._evidence(self.victim.scores)))
         if not self._latest or wave.dtype != self._latest["wave"].dtype or not torch.equal(self._latest["wave"], wave):
@@ -240,6 +198,12 @@ class WindowedVictim:
         if self.gives == Gives.LABELS or self.kind not in (Kind.LOG_PROBABILITY, Kind.TAGS):
             return None
         return self.scores(wave).sigmoid() if self.kind is Kind.TAGS else self.scores(wave).exp()
+
+    def afresh(self) -> WindowedVictim:
+        """Give the same victim without its memory, nor that of what it wraps, where that can forget."""
+        fresh = replace(self, victim=forgetful(self.victim), _latest={})
+        vars(fresh).update(_by_chances=self._by_chances)  # found out by a question, which need not be asked again
+        return fresh
 
     def in_float64(self) -> WindowedVictim:
         """Give the same victim computing in float64, where what it wraps can."""
@@ -259,67 +223,18 @@ class WindowedVictim:
     @cached_property
     def _by_chances(self) -> bool:
         """Whether what is pooled are probabilities of classes."""
-        inner = self.victim.kind
-        if self.gives == Gives.LABELS or inner is Kind.TAGS or (self.pool != "mean" and inner is Kind.DECISION):
-            return False
-        if inner is Kind.LOG_PROBABILITY:
-            return self.pool != "max"
-        if self.pool == "scores" or self._output == "decision values":
-            return False
-        if self._output == "logits":
-            return True
-        with torch.no_grad():
-            return self.victim.probabilities(noise(self.sample_rate, self.probe_seconds)) is not None
-
-    @property
-    def _output(self) -> str | None:
-        return getattr(self.victim, "output", None)
+        return pools_chances(self.victim, self.pool, self.probe_seconds)
 
     def _asked(self, wave: Tensor, make: Callable[[Tensor], Ask], *, of: Tensor | None = None) -> Tensor:
         starts = starts_of(wave.shape[-1], self.window, self.hop, self.rest)
         most = int(getattr(self.victim, "at_once", sounds.TOGETHER))
         return asked(make, wave, starts, self.window, most=most, of=of)
 
-    def _votes(self, windows: Tensor) -> Tensor:
-        return torch.nn.functional.one_hot(self.victim.decide(windows), len(self.labels)).double()
-
     def _evidence(self, scores: Ask, *, plain: bool = True) -> Ask:
-        """Give the function from windows (W, L) to what is pooled of them: scores, or logarithms of probabilities."""
-        inner = self.victim.kind
-        if not self._by_chances or inner is Kind.LOG_PROBABILITY:
-            return lambda windows: scores(windows).double()
-        if self._output == "logits" or not plain:
-            return lambda windows: sounds.soft_votes(scores(windows).double(), inner)
-
-        def logs(windows: Tensor) -> Tensor:
-            found = self.victim.probabilities(windows)
-            if found is None:
-                raise VictimError(f"the victim {self.victim.name} gave no probabilities, and it had some before")
-            return sounds.log(found.double())
-
-        return logs
+        return evidence_of(self.victim, scores, chances=self._by_chances, plain=plain)
 
     def _pooled(self, each: Tensor) -> Tensor:
-        """Pool what was found of each window, (N, W, K) or (N, W, K, K), into one."""
-        if each.shape[1] == 1:
-            return each[:, 0]
-        if self.pool == "max":
-            return each.amax(1)
-        if self.pool == "mean" and self.kind is Kind.TAGS:
-            return logsigmoid(each).logsumexp(1) - logsigmoid(-each).logsumexp(1)
-        if self.pool == "mean" and self.kind is Kind.LOG_PROBABILITY:
-            return each.logsumexp(1) - math.log(each.shape[1])
-        return each.mean(1).log_softmax(-1) if self.kind is Kind.LOG_PROBABILITY else each.mean(1)
-
-
-def _heard_seconds(victim: Victim) -> float | None:
-    """Give how much of a sound a victim hears, whatever lies around it, where that has an end."""
-    if isinstance(victim, WindowedVictim):
-        return None
-    own: float | None = getattr(victim, "heard_seconds", None)
-    inside = [getattr(victim, "victim", None), *getattr(victim, "members", ())]
-    ends = [own, *(_heard_seconds(each) for each in inside if each is not None)]
-    return min((end for end in ends if end is not None), default=None)
+        return pooled(each, self.pool, self.kind)
 
 
 def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> WindowedVictim:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.victim import Gives, Victim
+from subterfuge.victims._afresh import forgetful
 from subterfuge.victims.check.gradient import Slope
 
 Level = Literal["ok", "warning", "failure", "not asked"]
@@ -133,8 +134,7 @@ class Session:
     @cached_property
     def afresh(self) -> Victim:
         """The victim without what it remembers, where it can forget."""
-        forgetful: Victim = self.victim.afresh() if hasattr(self.victim, "afresh") else self.victim
-        return forgetful
+        return forgetful(self.victim)
 
     @property
     def known(self) -> list[str]:

@@ -29,7 +29,6 @@ trust a file at all asks it in a container. Pickles, also those inside of these 
 from __future__ import annotations
 
 import copy
-import hashlib
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
@@ -39,15 +38,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from subterfuge.errors import InputError, VictimError, nearest
+from subterfuge.errors import InputError, VictimError
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims._answers import KINDS, checked, dead_on, doubt_of, fault_of, noise, probabilities_of, scores_of
+from subterfuge.victims._answers import KINDS, checked, dead_on, probabilities_of, scores_of
 from subterfuge.victims._code import told
 from subterfuge.victims._device import device_of
-from subterfuge.victims.card import Card, check_labels, fingerprint_of
+from subterfuge.victims.card import check_labels
 from subterfuge.victims.torch_module.export import Size
-from subterfuge.victims.torch_module.factory import built, source_fault
-from subterfuge.victims.torch_module.program import ONE_BY_ONE, load_program
+from subterfuge.victims.torch_module.loading import INPUTS, load
+from subterfuge.victims.torch_module.program import length_note
+from subterfuge.victims.torch_module.settling import fingerprint, settled_of, word_fault
+
+__all__ = ["EXAMPLE", "KEYS", "TorchVictim", "load"]
 
 KEYS = {
     "labels!": list,
@@ -59,7 +61,6 @@ KEYS = {
     "input": str,
     "probe_seconds": float,
 }
-INPUTS = ("NT", "N1T", "T")
 TOGETHER = 32
 """Waves that are worth asking at once, where as many as one likes are taken."""
 
@@ -131,7 +132,8 @@ class TorchVictim:
             labels: K names, in the order of the outputs.
             sample_rate: Hz.
             name: as reports call it.
-            output: what the K numbers are: "logits", "log-probabilities", "probabilities" or "decision values".
+            output: what the K numbers are: "logits", "log-probabilities", "probabilities", "decision values", or, where
+                several labels may be right at once, "tag logits" or "tag probabilities".
             input: "NT", "N1T" where the module wants waves (N, 1, T), or "T" where it takes one wave (T,) and gives
                 (K,).
             device: "cpu" or "cuda".
@@ -141,17 +143,15 @@ class TorchVictim:
             InputError: the module does not answer a second of noise with one finite number a label, or an argument
                 makes no sense.
         """
-        fault = (
-            check_labels(list(labels)) or _word_fault("output", output, KINDS) or _word_fault("input", input, INPUTS)
-        )
+        fault = check_labels(list(labels)) or word_fault("output", output, KINDS) or word_fault("input", input, INPUTS)
         if fault:
             raise InputError(f"{name}: {fault}")
         source = f"{type(module).__module__}.{type(module).__qualname__}"
         module = copy.deepcopy(module)
-        print_of = _fingerprint(module, source, labels, sample_rate, output, input)
+        print_of = fingerprint(module, source, labels, sample_rate, output, input)
         victim = cls(name, tuple(labels), sample_rate, module, output, input, device_of(device), print_of)
         victim = replace(victim, probe_seconds=probe_seconds, rows=1 if input == "T" else None)
-        settled = victim._settled()
+        settled = settled_of(victim)
         if isinstance(settled, str):
             raise InputError(f"{name}: {settled}")
         return settled
@@ -182,6 +182,13 @@ class TorchVictim:
     def in_float64(self) -> TorchVictim:
         """Give the same victim computing in float64, for comparing its gradients with finite differences."""
         return replace(self, module=copy.deepcopy(self.module).double(), dtype=torch.float64)
+
+    @property
+    def about_length(self) -> tuple[str, ...]:
+        """Those of its warnings that windows around it mend."""
+        if self.length is None or self.length.only is None:
+            return ()
+        return (length_note(self.length, self.sample_rate),)
 
     @property
     def at_once(self) -> int:
@@ -218,104 +225,3 @@ class TorchVictim:
             return self.module(part[:, None] if self.input == "N1T" else part)
         answer = self.module(part[0])
         return answer[None] if isinstance(answer, Tensor) else answer
-
-    def _settled(self) -> TorchVictim | str:
-        """Put the module into place and ask it once; give a sentence if its answer is not one."""
-        self.module.to(self.device).eval()
-        for weights in self.module.parameters():
-            weights.requires_grad_(False)
-        wave = noise(self.sample_rate, self.probe_seconds).requires_grad_()
-        try:
-            scores = self.scores(wave)
-        except VictimError as reason:
-            return (
-                f"asked {self.probe_seconds:g} s of noise, {reason}. A module that takes one length only needs "
-                "probe_seconds = that length"
-            )
-        with torch.no_grad():
-            raw = self._ask(wave.detach())
-            fault = fault_of(raw, self.output)
-            doubt = doubt_of(raw, self.output, self._ask, self.sample_rate, self.probe_seconds)
-        if fault:
-            return fault
-        notes = self.warnings if doubt is None else (*self.warnings, doubt)
-        words = "its answers are cut off from its input (is it under no_grad?), so there are no gradients"
-        if scores.requires_grad:
-            try:
-                torch.autograd.grad(scores.sum(), wave)
-                return replace(self, warnings=notes)
-            except RuntimeError as reason:
-                words = f"it has no gradients: {told(reason)}"
-        return replace(self, gives=Gives.SCORES, warnings=(*notes, words))
-
-
-def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> TorchVictim:
-    """Load the module of a card of kind ``torch``. Where it names a factory, this runs its code.
-
-    The factory is called with a random state of its own, so a module without weights is the same each time.
-
-    Args:
-        card: the card.
-        trust_pickle: has no meaning here; weights are safetensors, and no pickle in a program is run.
-        device: "cpu" or "cuda".
-
-    Raises:
-        CardError: no such code, weights or program, weights that do not fit, or a module that does not answer noise
-            with one finite number a label.
-        InputError: the device is not there.
-    """
-    output, input = card.get("output", "logits"), card.get("input", "NT")
-    fault = _word_fault("output", output, KINDS) or _word_fault("input", input, INPUTS) or source_fault(card)
-    seconds = float(card.get("probe_seconds", 1.0))
-    if not 0 < seconds <= 60:
-        fault = f"probe_seconds = {seconds:g}; a length above 0 and up to 60 s was expected"
-    if fault:
-        raise card.fail(fault)
-    where, labels = device_of(device), card.labels or ()
-    rows = 1 if input == "T" else None
-    if card.get("program") is None:
-        module, source = built(card)
-        print_of = _fingerprint(module, source, labels, card.sample_rate, output, input)
-        victim = TorchVictim(card.name, labels, card.sample_rate, module, output, input, where, print_of)
-        victim = replace(victim, probe_seconds=seconds, rows=rows)
-    else:
-        program = load_program(card, where, input)
-        print_of = fingerprint_of("torch program", program.sha256, *labels, str(card.sample_rate), output, input)
-        victim = TorchVictim(card.name, labels, card.sample_rate, program.module, output, input, where, print_of)
-        rows = rows if program.rows is None else program.rows
-        seconds, notes = program.probe_seconds, program.warnings
-        victim = replace(victim, probe_seconds=seconds, rows=rows, length=program.length, warnings=notes)
-    settled = victim._settled()
-    if isinstance(settled, str):
-        raise card.fail(settled)
-    return settled if card.get("program") is None or settled.rows else _one_by_one(settled)
-
-
-def _one_by_one(victim: TorchVictim) -> TorchVictim:
-    """Ask a program about two waves at once; where it does not answer as it does to each, let it have one at a time."""
-    two = noise(victim.sample_rate, victim.probe_seconds, rows=2)
-    with torch.no_grad():
-        alone = torch.cat([victim._ask(wave[None]) for wave in two])
-        try:
-            if torch.allclose(victim._ask(two), alone, rtol=1e-3, atol=1e-3 * float(alone.abs().max())):
-                return victim
-        except VictimError:
-            pass
-    return replace(victim, rows=1, warnings=(*victim.warnings, ONE_BY_ONE))
-
-
-def _word_fault(key: str, value: str, known: Any) -> str | None:
-    return None if value in known else f'{key} = "{value}"; {nearest(value, known)}'
-
-
-def _fingerprint(
-    module: nn.Module, code: str, labels: tuple[str, ...] | list[str], rate: int, output: str, input: str
-) -> str:
-    weights = hashlib.sha256()
-    for key, value in sorted(module.state_dict().items()):
-        weights.update(f"{key} ".encode())
-        if isinstance(value, Tensor):
-            plain = value.detach().cpu().contiguous()
-            weights.update(f"{plain.dtype} {tuple(plain.shape)} ".encode())
-            weights.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return fingerprint_of("torch", code, weights.digest(), *labels, str(rate), output, input)

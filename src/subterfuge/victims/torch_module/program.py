@@ -57,10 +57,7 @@ def load_program(card: Card, device: torch.device, input: str) -> Program:
     length, notes = sizes[-1], []
     samples = round(seconds * card.sample_rate)
     if length.only is not None:
-        notes.append(
-            f"the program takes waves of {length} samples ({length.only / card.sample_rate:g} s); a card of kind "
-            '"windowed" around it asks about other lengths'
-        )
+        notes.append(length_note(length, card.sample_rate))
     if card.get("probe_seconds") is None:
         samples = _near(length, samples)
     elif not length.takes(samples):
@@ -72,6 +69,14 @@ def load_program(card: Card, device: torch.device, input: str) -> Program:
     if rows == 1 and input != "T":
         notes.append(ONE_BY_ONE)
     return Program(module, archive.sha256, rows, length, samples / card.sample_rate, tuple(notes))
+
+
+def length_note(length: Size, sample_rate: int) -> str:
+    """Say that a program takes waves of one length only, and what helps."""
+    return (
+        f"the program takes waves of {length} samples ({length.least / sample_rate:g} s); a card of kind "
+        '"windowed" around it asks about other lengths'
+    )
 
 
 def _axes_fault(sizes: tuple[Size, ...], input: str) -> str | None:
