@@ -32,6 +32,9 @@ def batch(waves):
     assert waves.ndim == 2
     return np.stack([waves.std(1), np.abs(waves).max(1), 0.3 + 0 * waves[:, 0]], 1)
 
+def batch_mean(waves):
+    return np.asarray(waves.mean())
+
 def batch_sum(waves):
     return waves.sum()
 
@@ -166,6 +169,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown label": ({"function": "classify.py:other_word", "gives": "labels", "labels": ["cel", "flu"]}, "cel"),
     "a far index": ({"function": "classify.py:far_index", "gives": "labels"}, r"answered 3 .*from 0 to 2"),
     "an exit": ({"function": "classify.py:leaves"}, r"died: SystemExit: 3 \(classify.py, line \d+, in leaves\)"),
+    "a batch of a lone array": (
+        {"function": "classify.py:batch_mean", "batch": True},
+        r"asked 1 clips in a batch and answered .* \(a ndarray of shape \(\)\); 1 answers were expected",
+    ),
     "a batch of one number": (
         {"function": "classify.py:batch_sum", "batch": True},
         "asked 1 clips in a batch and answered .*; 1 answers were expected",
@@ -264,3 +271,10 @@ def test_wrong_arguments_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=told):
             PythonVictim.of(np.sum, **({"labels": ["a", "b"], "sample_rate": 8000} | changes))
+
+
+@pytest.mark.parametrize("changes", [{}, {"function": "classify.py:batch", "batch": True}])
+def test_no_clips_have_no_numbers(changes: dict[str, Any], card) -> None:
+    victim = load_victim(card(**changes))
+    assert victim.scores(waves()[:0]).shape == (0, 3)
+    assert victim.decide(waves()[:0]).shape == (0,)
