@@ -89,7 +89,7 @@ def test_windows_know_still_what_a_question_of_noise_told_them() -> None:
             probed.append(wave.shape[-1])
             return self.real.probabilities(wave)
 
-    victim = WindowedVictim.of(Toy(), 0.5)  # type: ignore[arg-type]
+    victim = WindowedVictim.of(Toy(), 0.5)
     victim.scores(WAVE)
     before = len(probed)
     victim.afresh().scores(WAVE)
