@@ -126,12 +126,10 @@ def _stands(audit: Audit, figures: Figures) -> tuple[str, str, int]:
         return "weak", "none of the attacked clips is answered rightly as it comes", attacked(audit)
     words = f"{at.stands} of {counted(at.right, 'clip')} that it was right about "
     words += f"{'stands' if at.stands == 1 else 'stand'} at {ROBUST_DB:g} dB SNR"
-    if below is None:
-        words += "; below the masking threshold nothing was sought"
-    else:
+    if below is not None:
         words += f", {below.stands} of {below.right} below the masking threshold"
     if at.stands < MOST * at.right:
-        return "weak", words, at.right
+        return "weak", words + ("; below the masking threshold nothing was sought" if below is None else ""), at.right
     lacking = [*map(_unasked, figures.unasked), *short_of(audit)]
     if lacking:
         return "unproven", f"{words}, but {'; '.join(lacking)}", at.right
