@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from subterfuge.campaign._stamp import Stamp, stamp_of
 from subterfuge.errors import SubterfugeError, VictimError
 from subterfuge.victim import Victim
 
@@ -76,21 +77,17 @@ def _numbered(work: Callable[[Thing], Made], place: int, thing: Thing, threads: 
     return place, work(thing)
 
 
-MODELS = (".toml", ".skops", ".safetensors")
-
-
 def victim_of(card: Path, trust_pickle: bool) -> Victim:
-    """Load a victim, once in each process for as long as cards and models in its folder stay as they are.
+    """Load a victim, once in each process for as long as its card, what that names, and models beside it stay.
 
     Raises:
         CardError, UntrustedModel: as `load_victim`.
     """
-    there = sorted(path for path in card.parent.glob("*") if path.suffix in MODELS)
-    return _loaded(card, trust_pickle, tuple((path.name, path.stat().st_mtime_ns) for path in there))
+    return _loaded(card, trust_pickle, stamp_of(card))
 
 
 @lru_cache(maxsize=16)
-def _loaded(card: Path, trust_pickle: bool, stamp: tuple[tuple[str, int], ...]) -> Victim:
+def _loaded(card: Path, trust_pickle: bool, stamp: Stamp) -> Victim:
     from subterfuge.victims import load_victim
 
     return load_victim(card, trust_pickle=trust_pickle)
