@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from subterfuge.errors import nearest
+from subterfuge.victims._files_key import files_of
 from subterfuge.victims.card import Card
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -27,7 +28,8 @@ class Found:
 
     function: Callable[..., Any]
     sources: tuple[tuple[str, bytes], ...]
-    """Name and text of its file and of the files beside the card that it imported."""
+    """Name and text of its file and of the files beside the card that it imported; of those that the card names as
+    `files`, name and hash."""
 
 
 def find_function(card: Card, key: str) -> Found:
@@ -38,7 +40,8 @@ def find_function(card: Card, key: str) -> Found:
     beside the card do not stay in `sys.modules` under their own names, so two cards may both have a ``net.py``.
 
     Raises:
-        CardError: the text has another form, there is no such file, module or function, or the code died.
+        CardError: the text has another form, there is no such file, module or function, the code died, or the card
+            names `files` that are not there.
     """
     text = str(card.values[key])
     place, _, name = text.rpartition(":")
@@ -48,6 +51,7 @@ def find_function(card: Card, key: str) -> Found:
     is_file = place.endswith(".py") or "/" in place or "\\" in place
     if is_file and not path.is_file():
         raise card.fail(f'{key} = "{text}", but there is no file {path}; paths on a card are relative to the card')
+    loaded = files_of(card)
     try:
         with _beside(card.folder) as neighbours, redirect_stdout(sys.stderr):  # standard output is the caller's
             module = _module_of_file(path) if is_file else importlib.import_module(place)
@@ -64,7 +68,7 @@ def find_function(card: Card, key: str) -> Found:
         raise card.fail(f'{key} = "{text}", but {place} has {what} {name}; {nearest(name, functions or ["none"])}')
     files = dict.fromkeys(str(each.__file__) for each in [module, *neighbours] if getattr(each, "__file__", None))
     sources = tuple((Path(file).name, Path(file).read_bytes()) for file in files if Path(file).is_file())
-    return Found(function, sources)
+    return Found(function, sources + loaded)
 
 
 def told(reason: BaseException, near: Path | None = None) -> str:

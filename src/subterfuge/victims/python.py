@@ -39,6 +39,7 @@ from subterfuge.victims.card import Card, check_labels
 KEYS = {
     "labels!": list,
     "function!": str,
+    "files": list,
     "gives": str,
     "output": str,
     "batch": bool,
@@ -52,6 +53,7 @@ name = "my-function"
 sample_rate = 22050
 labels = ["dark", "bright"]      # in the order of the scores
 function = "classify.py:scores"  # in a file beside the card, or "package.module:function"; this code is RUN
+# files = ["classify.npy"]       # what that code loads: part of the fingerprint, by which audits know the model
 gives = "scores"                 # one number a label; "labels" if it only answers a label or its index
 output = "decision values"       # or "probabilities", "log-probabilities", "logits"; not where gives = "labels"
 batch = false                    # true: it takes waves (N, T) and answers for N clips

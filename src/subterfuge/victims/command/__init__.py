@@ -22,6 +22,7 @@ from subterfuge.errors import VictimError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims._answers import KINDS, asked_noise, checked, probabilities_of, scores_of
 from subterfuge.victims._device import device_of
+from subterfuge.victims._files_key import files_of
 from subterfuge.victims._json_answers import Unfit, numbers_of, place_of, read
 from subterfuge.victims._wav_file import wav_of
 from subterfuge.victims.card import Card, fingerprint_of
@@ -33,6 +34,7 @@ from subterfuge.victims.command.running import Unfinished, how, run, said, toget
 KEYS = {
     "labels!": list,
     "command!": list,
+    "files": list,
     "gives": str,
     "output": str,
     "answer": str,
@@ -49,6 +51,8 @@ sample_rate = 22050
 labels = ["dark", "bright"]      # in the order of the numbers, where the program prints a list without names
 command = ["python", "classify.py", "{wav}"]  # the program is RUN, without a shell, in the card's folder, and prints
                                  # JSON; "./classify" is a program beside the card, "{wavs}" the paths of several sounds
+# files = ["model.onnx"]         # what the program loads and the command does not name: part of the fingerprint, as the
+                                 # files are that the command names
 gives = "scores"                 # a number for each label; "labels" if it only prints a label or its index
 output = "decision values"       # or "probabilities", "log-probabilities", "logits"; not where gives = "labels"
 answer = "result.scores"         # where in the JSON: a table by label, a list, a list of {label, score}; "" is all
@@ -213,6 +217,7 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Comm
     answer, subtype = card.get("answer", ""), card.get("subtype", "PCM_16")
     files, notes = parts_of(card)
     parts = (*words, "", *files, "", *labels, str(card.sample_rate), gives, output, answer, subtype)
+    parts += tuple(part for name, digest in files_of(card) for part in (name, digest.decode()))
     victim = CommandVictim(
         card.name,
         labels,

@@ -56,6 +56,7 @@ KEYS = {
     "module": str,
     "arguments": dict,
     "weights": str,
+    "files": list,
     "program": str,
     "output": str,
     "input": str,
@@ -73,6 +74,7 @@ labels = ["cel", "cla", "flu"]     # in the order of the model's outputs
 module = "mynet.py:build"          # a function that gives a torch.nn.Module; loading the card will RUN this code
 arguments = { width = 16 }         # what that function is called with
 weights = "mynet.safetensors"      # by safetensors.torch.save_model(module, "mynet.safetensors")
+# files = ["mynet.json"]           # what that function loads by itself: part of the fingerprint, as the weights are
 # program = "mynet.pt2"            # instead of module, arguments and weights (keep this line, or those three): what
                                    # torch.export.save or torch.jit.save wrote. No Python of the file is run; of
                                    # torch.jit.save, torch will RUN its TorchScript, which reaches no files but can

@@ -14,7 +14,7 @@ from subterfuge.victims.card import Card, fingerprint_of
 
 def source_fault(card: Card) -> str | None:
     """Say what is wrong with the keys that tell where the module comes from."""
-    factory = [key for key in ("arguments", "weights") if card.get(key)]
+    factory = [key for key in ("arguments", "weights", "files") if card.get(key)]
     if (card.get("module") is None) == (card.get("program") is None):
         has = "neither module nor program" if card.get("module") is None else "both module and program"
         return (
