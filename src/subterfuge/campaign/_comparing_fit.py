@@ -47,11 +47,8 @@ def apart(a: Audit, b: Audit) -> list[str]:
     told = []
     labels = [{str(label) for label in one.setting.get("victim", {}).get("labels", ())} for one in (a, b)]
     if labels[0] != labels[1]:
-        sides = [
-            f"{name} alone {', '.join(sorted(map(said, mine - other)))}"
-            for name, mine, other in (("A", *labels), ("B", *reversed(labels)))
-            if mine - other
-        ]
+        alone = [("A", labels[0] - labels[1]), ("B", labels[1] - labels[0])]
+        sides = [f"{name} alone {', '.join(sorted(map(said, mine)))}" for name, mine in alone if mine]
         told.append(f"the victims know other labels, {'; '.join(sides)}: clips and targets are drawn of what is known")
     heard = [{row.job.sha256 for row in one.rows} for one in (a, b)]
     clips = [{job.sha256 for job in _jobs(one)} for one in (a, b)]

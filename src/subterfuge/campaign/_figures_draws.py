@@ -122,7 +122,9 @@ def shares_of(
 
 
 def _parts(hits: NDArray[np.int64], of: NDArray[np.int64]) -> Floats:
-    return np.divide(hits, of, out=np.full(of.shape, np.nan), where=of > 0)
+    found: Floats = np.full(of.shape, np.nan)
+    np.divide(hits, of, out=found, where=of > 0)
+    return found
 
 
 def weights(clips: int, values: int, die: np.random.Generator, draws: int = DRAWS) -> Iterator[NDArray[np.int64]]:
