@@ -7,8 +7,6 @@ from collections.abc import Iterator
 
 from subterfuge.victim import Victim
 
-WAY_OUT = 'kind "windowed"'
-
 
 def words_of(victim: Victim, window: int, hop: int) -> tuple[str, ...]:
     """Give the warnings of a victim that are not about a length, and what of a sound no window brings to its ear.
@@ -39,14 +37,9 @@ def words_of(victim: Victim, window: int, hop: int) -> tuple[str, ...]:
 def _mended(victim: Victim) -> Iterator[str]:
     """Give the warnings of a victim, and of what it wraps, that windows mend.
 
-    A victim tells which these are by `about_length`, some of its `warnings`. Of one that has no such attribute, and
-    hears the first `heard_seconds` of a sound only, they are those that name windows as the way out.
+    A victim tells which these are by `about_length`, some of its `warnings`.
     """
-    told = getattr(victim, "about_length", None)
-    if told is not None:
-        yield from told
-    elif getattr(victim, "heard_seconds", None) is not None:
-        yield from (word for word in victim.warnings if WAY_OUT in word)
+    yield from getattr(victim, "about_length", ())
     for one in _inside(victim):
         yield from _mended(one)
 

@@ -114,6 +114,8 @@ class TransformersVictim:
     """How many clips are worth asking at once."""
     heard_seconds: float | None = None
     """How much of a sound it hears, where that has an end."""
+    about_length: tuple[str, ...] = ()
+    """Those of its warnings that windows around it mend."""
 
     @property
     def kind(self) -> Kind:
@@ -196,8 +198,9 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Tran
     output, more = output_of(card, found)
     notes += more
     heard = front_of(found.extractor)
+    about_length: tuple[str, ...] = ()
     if heard.heard_seconds is not None:
-        notes += (
+        about_length = (
             f"it hears the first {heard.heard_seconds:.2f} s of a clip; what lies beyond is not heard (a card of kind "
             '"windowed" around it hears all)',
         )
@@ -212,8 +215,9 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Tran
         where,
         fingerprint_of("transformers", found.digest, *labels, str(card.sample_rate), output),
         probe_seconds=seconds,
-        warnings=(*found.notes, *notes),
+        warnings=(*found.notes, *notes, *about_length),
         heard_seconds=heard.heard_seconds,
+        about_length=about_length,
     )
     try:
         with torch.no_grad():
