@@ -22,7 +22,8 @@ def sounds(tmp_path: Path) -> Path:
         for recording in (1, 2):
             for excerpt in (1, 2):
                 wrong = (label, recording, excerpt) == ("high", 2, 2)
-                tone = 0.3 * np.sin(2 * np.pi * (500 if wrong else hz) * np.arange(RATE // 4) / RATE)
+                level = 0.3 - 0.01 * (2 * recording + excerpt) - 0.1 * (wrong or label == "middle")
+                tone = level * np.sin(2 * np.pi * (500 if wrong else hz) * np.arange(RATE // 4) / RATE)
                 soundfile.write(folder / label / f"[{label}]000{recording}__{excerpt}.wav", tone, RATE)
     return folder
 

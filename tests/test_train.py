@@ -67,8 +67,8 @@ def test_a_class_with_one_recording_is_told_with_the_way_out(tmp_path: Path) -> 
     for label, count in (("a", 4), ("b", 1)):
         (tmp_path / label).mkdir()
         for k in range(count):
-            (tmp_path / label / f"{label}{k}__1.wav").write_bytes(b"RIFF")
-            (tmp_path / label / f"{label}{k}__2.wav").write_bytes(b"RIFF")
+            (tmp_path / label / f"{label}{k}__1.wav").write_bytes(b"RIFF" + bytes(k + 1))
+            (tmp_path / label / f"{label}{k}__2.wav").write_bytes(b"JUNK" + bytes(k + 1))
     said = run("train", tmp_path, "--out", tmp_path / "models")
     assert said.code == 2
     assert "class 'b' has 1 recording" in said.err

@@ -16,12 +16,12 @@ from subterfuge.training.examples import Dataset, Example
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
-def fill(folder: Path, *places: str, content: bytes = b"RIFF") -> Path:
-    """Make files that no one opens."""
+def fill(folder: Path, *places: str, content: bytes | None = None) -> Path:
+    """Make files that no one opens, each holding its own place if nothing else."""
     for place in places:
         path = folder / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        path.write_bytes(f"RIFF {place}".encode(errors="surrogateescape") if content is None else content)
     return folder
 
 
@@ -154,17 +154,21 @@ def test_any_folder_of_folders_is_read_as_classes_and_excerpts_as_one_recording(
     data = read_dataset(tmp_path)
     assert "a folder for each class" in data.name
     assert rows(data) == [
-        ("tom_001.mp3", "cat", "tom_001"),
-        ("tom_002.mp3", "cat", "tom_002"),
-        ("rex-3.ogg", "dog", "rex"),
-        ("rex__1.wav", "dog", "rex"),
-        ("rex__2.wav", "dog", "rex"),
+        ("tom_001.mp3", "cat", "cat/tom_001"),
+        ("tom_002.mp3", "cat", "cat/tom_002"),
+        ("rex-3.ogg", "dog", "dog/rex"),
+        ("rex__1.wav", "dog", "dog/rex"),
+        ("rex__2.wav", "dog", "dog/rex"),
     ]
 
 
 def test_folders_below_a_class_are_parts_of_the_recordings_names(tmp_path: Path) -> None:
     fill(tmp_path, "dog/kennel/audio.wav", "dog/yard/audio.wav", "cat/audio.wav")
-    assert [one.group for one in read_dataset(tmp_path).examples] == ["audio", "kennel/audio", "yard/audio"]
+    assert [one.group for one in read_dataset(tmp_path).examples] == [
+        "cat/audio",
+        "dog/kennel/audio",
+        "dog/yard/audio",
+    ]
 
 
 def test_a_lone_folder_of_folders_as_archives_unpack_is_gone_down_into(tmp_path: Path) -> None:
@@ -177,6 +181,62 @@ def test_a_recording_keeps_a_name_and_never_depends_on_a_further_excerpt_number(
     group = recording_of(f"{stem}x.wav")
     assert group
     assert recording_of(f"{stem}x__1.wav") == recording_of(f"{stem}x-2.wav") == recording_of(f"{stem}x_03.wav") == group
+
+
+def test_sounds_of_one_name_in_folders_of_two_classes_are_two_recordings(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"{label}/{number:03d}.wav" for label in ("cel", "gel", "pia", "vio") for number in range(10)))
+    data = read_dataset(tmp_path)
+    assert len({one.group for one in data.examples}) == 40
+    fill(tmp_path, *(f"{label}/[vio][cla]0001__{k}.wav" for label in ("cel", "vio") for k in (1, 2)))
+    named = [one.group for one in read_dataset(tmp_path, layout="folders").examples if "[" in one.path.name]
+    assert named == ["[vio]0001"] * 4, "a name as in IRMAS says the recording itself"
+    assert len({one.group for one in read_dataset(tmp_path, group=r"\w+\.wav$").examples}) == 12
+
+
+def test_files_that_hold_the_same_bytes_are_one_recording_with_all_excerpts_of_both(tmp_path: Path) -> None:
+    fill(tmp_path, "cat/tom__1.wav", "cat/tom__2.wav", "cat/kit__1.wav", "dog/rex.wav", "dog/bob.wav")
+    fill(tmp_path, "cat/tom__3.wav", "cat/kit__2.wav", "dog/zoe.wav", content=bytes(9000))
+    fill(tmp_path, "cat/other.wav", content=b"1" + bytes(8999))
+    data = read_dataset(tmp_path)
+    groups = {str(one.path.relative_to(tmp_path)): one.group for one in data.examples}
+    assert {name for name, group in groups.items() if group == groups["dog/zoe.wav"]} == {
+        "cat/tom__1.wav", "cat/tom__2.wav", "cat/tom__3.wav", "cat/kit__1.wav", "cat/kit__2.wav", "dog/zoe.wav",
+    }  # fmt: skip
+    assert len(set(groups.values())) == 4
+    (note,) = data.notes
+    assert "2 files hold the same bytes as another" in note
+    assert "1 of them stands under several labels" in note
+    path = table(tmp_path, "path,label,group\ncat/tom__3.wav,cat,a\ndog/zoe.wav,cat,b\n")
+    assert [one.group for one in read_dataset(path).examples] == ["a", "a"], "whatever a table says"
+
+
+def test_no_file_is_opened_but_those_of_one_size_and_none_read_whole_that_differs_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    truly = Path.open
+    fill(tmp_path, "a/1.wav", content=b"1" * 9000)
+    fill(tmp_path, "a/2.wav", content=b"2" * 9000)
+    fill(tmp_path, "b/3.wav", content=b"3" * 9001)
+    monkeypatch.setattr(Path, "open", lambda self, *how: opened.append(self.name) or truly(self, *how))
+    assert read_dataset(tmp_path).notes == ()
+    assert opened == ["1.wav", "2.wav"]
+
+
+def test_names_that_differ_in_a_counter_only_are_noted_with_what_to_give(tmp_path: Path) -> None:
+    places = [f"{label}/{song}_{number:03d}.wav" for label in ("cel", "vio") for song in "xy" for number in range(3)]
+    (note,) = read_dataset(fill(tmp_path / "a", *places)).notes
+    assert "each of the 12 sounds is taken for a recording of its own" in note
+    assert "x_000.wav, x_001.wav" in note
+    pattern = note.partition("--group '")[2].rstrip("'")
+    asked = read_dataset(tmp_path / "a", group=pattern)
+    assert (asked.notes, sorted({one.group for one in asked.examples})) == ((), ["cel/x", "cel/y", "vio/x", "vio/y"])
+    path = table(tmp_path / "a", "path,label\n" + "".join(f"{place},{place[:3]}\n" for place in places))
+    assert read_dataset(path).notes == (note,)
+    rows_ = "".join(f"{place},{place[:3]},{k}\n" for k, place in enumerate(places))
+    assert read_dataset(table(tmp_path / "a", f"path,label,group\n{rows_}")).notes == (), "a table has said it"
+    assert read_dataset(fill(tmp_path / "b", "cel/one.wav", "cel/two.wav", "vio/001.wav", "vio/002.wav")).notes == ()
+    assert read_dataset(fill(tmp_path / "c", *places, "vio/z-1.wav", "vio/z-2.wav")).notes == (), "one is of several"
 
 
 def test_a_pattern_of_ones_own_says_what_a_recording_is(tmp_path: Path) -> None:
@@ -212,7 +272,7 @@ def test_hidden_files_and_files_of_other_kinds_are_not_even_mentioned(tmp_path: 
         "c.png",
     )
     data = read_dataset(tmp_path)
-    assert rows(data) == [("a.wav", "dog", "a")]
+    assert rows(data) == [("a.wav", "dog", "dog/a")]
     assert data.skipped == ()
 
 
@@ -222,7 +282,7 @@ def test_what_looks_like_a_sound_and_is_left_out_is_named_with_its_reason(tmp_pa
     (tmp_path / "dog" / "d.wav").symlink_to(tmp_path / "gone.wav")
     (tmp_path / "cat").mkdir()
     data = read_dataset(tmp_path)
-    assert rows(data) == [("a.wav", "dog", "a")]
+    assert rows(data) == [("a.wav", "dog", "dog/a")]
     told = " ".join(data.skipped)
     for place, why in [
         ("dog/b.m4a", ".m4a is not read"),
@@ -258,13 +318,17 @@ def test_a_class_may_be_a_link_to_a_folder_elsewhere(tmp_path: Path) -> None:
     assert read_dataset(tmp_path / "set").labels == ("cat", "dog")
 
 
-def test_ten_thousand_files_are_read_without_opening_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_thousand_files_of_different_sizes_are_read_without_opening_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = fill(tmp_path, "one.bin") / "one.bin"
     for label in ("cel", "tru"):
         (tmp_path / label).mkdir()
         for number in range(5000):
             (tmp_path / label / f"[{label}][cla]{number // 3:04d}__{number % 3}.wav").hardlink_to(one)
     monkeypatch.setattr("builtins.open", lambda *_, **__: pytest.fail("a file was opened"))
+    sizes = iter(range(10**6))
+    monkeypatch.setattr("subterfuge.training._datasets_same._size", lambda _: next(sizes))
     data = read_dataset(tmp_path)
     assert len(data) == 10_000
     assert [one.path for one in data.examples] == sorted(one.path for one in data.examples)

@@ -134,7 +134,7 @@ def harden(
             raise InputError(f"the changes in the transfer matrix: {reason}") from None
     out, card = Path(out).absolute(), Path(card).absolute()
     victim = victim_of(card, trust_pickle)
-    notes: list[str] = list(data.skipped)
+    notes: list[str] = [*data.skipped, *data.notes]
     some = (replace(one, path=one.path.absolute()) for one in data.examples if one.label in victim.labels)
     known = replace(data, examples=tuple(some))
     if len(known) < len(data):

@@ -80,8 +80,9 @@ def recording_of(place: str) -> str:
     """Give the recording that a sound is from, by its place below a set's folder.
 
     The place without its ending, and without the numbers of one or two digits behind ``_`` or ``-`` that count its
-    excerpts. Numbers of three digits and more count recordings, and stay. Where this errs, it rather takes two
-    recordings for one, which costs a split some freedom, than one for two, which would let it leak.
+    excerpts. So it rather takes two recordings for one, which costs a split some freedom, than one for two, which would
+    let it leak. Numbers of three digits and more are taken to count recordings, and stay; where they count excerpts it
+    errs the other way, which is why `read_dataset` notes it.
 
     >>> recording_of("jay__2.wav"), recording_of("a/jay-12.wav"), recording_of("100032-3-0-0.wav")
     ('jay', 'a/jay', '100032')

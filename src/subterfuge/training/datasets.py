@@ -1,4 +1,4 @@
-"""Read a set of sounds: what they are, and which of them are one recording. No sound is opened."""
+"""Read a set of sounds: what they are, and which of them are one recording."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from subterfuge.errors import InputError, nearest
 from subterfuge.training import _datasets_irmas as irmas
 from subterfuge.training._datasets_csv import read_csv
+from subterfuge.training._datasets_same import counted, joined
 from subterfuge.training._datasets_walk import SOUNDS, Found, look, recording_of, shown
 from subterfuge.training.demo_data import embedded_clips
 from subterfuge.training.examples import Dataset, Example
@@ -35,7 +36,10 @@ def read_dataset(where: str | Path, *, layout: str = "auto", group: str | None =
     have a text of labels beside them; else ``folders``. `Dataset.name` says which it was.
 
     What is one recording: see `read_name` for names as in IRMAS, `recording_of` for all others; in a table, what its
-    column ``group`` says. ``group`` overrides all that.
+    column ``group`` says; in a folder for each class, sounds of two classes are never one recording but by names as in
+    IRMAS. ``group`` overrides all that. Files that hold the same bytes are one recording in any case; of other files no
+    more is read than tells those of one size apart. `Dataset.notes` says where that is so, and where names leave open
+    whether sounds are excerpts.
 
     Args:
         where: a folder, a table, or ``embedded``.
@@ -65,8 +69,13 @@ def read_dataset(where: str | Path, *, layout: str = "auto", group: str | None =
         raise InputError(_nothing(where, layout, skipped))
     if group is not None:
         examples = _regrouped(examples, home, group)
+    named = examples if layout == "folders" else [one for one in examples if one.group == _group_of(_place(one, home))]
+    notes = counted(named) if group is None and layout in ("folders", "csv") else []
+    if layout != "embedded":
+        examples, same = joined(examples)
+        notes += same
     name = shown(f"{where} ({LAYOUTS[layout].partition(':')[0]})")
-    return Dataset(name, tuple(examples), tuple(map(shown, skipped)))
+    return Dataset(name, tuple(examples), tuple(map(shown, skipped)), tuple(notes))
 
 
 def check_labels_match(data: Dataset, labels: Sequence[str], *, all_needed: bool = False) -> None:
@@ -93,7 +102,10 @@ def check_labels_match(data: Dataset, labels: Sequence[str], *, all_needed: bool
 
 
 def read_folders(found: Found) -> Read:
-    """Read a folder for each class; folders below one of them are parts of its recordings' names."""
+    """Read a folder for each class, which its recordings' names begin with; folders below one are parts of them too.
+
+    Names as in IRMAS say the recording by themselves.
+    """
     found = _descended(found)
     classes = [one for one in found.folders if any(sound.startswith(f"{one}/") for sound in found.sounds)]
     sides = [one for one in classes if one.lower() in SIDES]
@@ -105,7 +117,7 @@ def read_folders(found: Found) -> Read:
     for place in found.sounds:
         label, _, below = place.partition("/")
         if below:
-            examples.append(Example(found.folder / place, label, _group_of(below)))
+            examples.append(Example(found.folder / place, label, _group_of(place)))
         else:
             skipped.append(f"{found.folder / place}: it stands in no folder of a class.")
     skipped += [
@@ -152,6 +164,11 @@ def _group_of(place: str) -> str:
     return recording_of(place) if name is None else name.group
 
 
+def _place(example: Example, home: Path) -> str:
+    """Name a sound by its place below the set's folder, with forward slashes."""
+    return example.path.relative_to(home).as_posix() if example.path.is_relative_to(home) else str(example.path)
+
+
 def _regrouped(examples: list[Example], home: Path, pattern: str) -> list[Example]:
     try:
         searched = re.compile(pattern)
@@ -159,7 +176,7 @@ def _regrouped(examples: list[Example], home: Path, pattern: str) -> list[Exampl
         raise InputError(f"group {pattern!r} is no regular expression: {error}") from error
     regrouped = []
     for example in examples:
-        place = example.path.relative_to(home).as_posix() if example.path.is_relative_to(home) else str(example.path)
+        place = _place(example, home)
         match = searched.search(place)
         group = (match[1] if searched.groups else match[0]) if match else None
         if not group:

@@ -37,6 +37,8 @@ class Dataset:
     examples: tuple[Example, ...]
     skipped: tuple[str, ...] = ()
     """Files that are in the set's folder and not in the set: one sentence each, with the path and the reason."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of its recordings: one sentence each."""
 
     def __len__(self) -> int:
         return len(self.examples)

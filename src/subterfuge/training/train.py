@@ -93,6 +93,8 @@ def train(
     places = Places.of(Path(out), name or model, network=network, through=through)
     places.check(force)
     data = _data(where, layout, group)
+    for note in data.notes if isinstance(data, Dataset) else ():
+        announce(note)
     tell = progress or (lambda stage, done, total: None)
 
     def learn(way: By) -> Learned:
