@@ -86,6 +86,17 @@ class Paid(Answers):
         return dict.fromkeys(("queries", "cached", "retries", "total", "price", "currency"), 0)
 
 
+@dataclass(frozen=True)
+class Remembers(Answers):
+    """One that gives what it said before, unless it is asked afresh."""
+
+    fresh: Victim | None = None
+
+    def afresh(self) -> Victim:
+        assert self.fresh is not None
+        return self.fresh
+
+
 SURE, UNSURE = (0.98, 0.01, 0.01), (0.5, 0.3, 0.2)
 
 
@@ -169,6 +180,11 @@ def test_a_victim_that_is_paid_is_asked_about_one_clip_and_that_is_told(heard: d
     assert asked(began(heard), victim, heard, told.append) == []
     assert len(victim.asked) == 1
     assert "1 clip again" in told[0]
+
+
+def test_what_a_victim_remembers_of_the_old_model_does_not_count(heard: dict[str, Path]) -> None:
+    with pytest.raises(OutputError):
+        asked(began(heard), Remembers([UNSURE, SURE], fresh=Answers([(0.3, 0.5, 0.2)])), heard)
 
 
 def test_of_labels_eight_clips_are_asked_about(heard: dict[str, Path]) -> None:

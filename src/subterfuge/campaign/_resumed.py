@@ -15,6 +15,7 @@ from subterfuge.driver import score
 from subterfuge.driver.service import bill_of
 from subterfuge.errors import ClipError, OutputError, VictimError
 from subterfuge.victim import Victim
+from subterfuge.victims._afresh import forgetful
 
 ALIKE = 5e-3
 """By how much a probability may differ, or a score as a part of the largest: other batches, cores and devices round
@@ -43,7 +44,7 @@ def check_same(
 ) -> list[str]:
     """Ask a victim about clips that it was asked about before, and hold its answers against the ledger's.
 
-    Numbers are compared where it gives any, else labels. One that is paid is asked about one clip. One that died, or
+    Numbers are compared where it gives any, else labels; what it remembers does not count. One that is paid is asked about one clip. One that died, or
     has no clip that was scored, is not compared: its rows tell.
 
     Args:
@@ -68,10 +69,10 @@ def check_same(
     try:
         for row in asked:
             clip = Clip.read(paths[row.job.sha256], max_seconds=max_seconds)
-            now = said_of(clip, victim)
+            now = said_of(clip, forgetful(victim))
             if alike(row.result, now):
                 continue
-            more = (said_of(clip, victim) for _ in range(1 if paid else DRAWS))
+            more = (said_of(clip, forgetful(victim)) for _ in range(1 if paid else DRAWS))
             if _drawn(audit) or any(not alike(now, one) for one in more):
                 return [
                     "whether the victim is still the one with which this audit began cannot be told: what it answers "
