@@ -333,7 +333,17 @@ def test_a_defence_of_which_a_search_failed_is_not_said_to_hold() -> None:
     part = replace(after.strength.faced[0], failures={"untargeted": "VictimError: out of memory"})
     failed = replace(after, strength=replace(after.strength, faced=(part, *after.strength.faced[1:])))
     hardened = Hardened((before, failed), None, {}, ())
-    assert (hardened.holds(failed), hardened.failed) == (False, 1)
+    assert (hardened.holds(failed), hardened.failed, hardened.gain_db(failed)) == (False, 1, None)
+    assert rows_of(hardened)[1][HEAD.index("gain")] == "-"
+
+
+def test_what_nobody_carried_over_is_no_change_that_never_won() -> None:
+    tried = replace(faced(0, elsewhere=20.0, targeted=attempt(30.0)), carried=True)
+    never = replace(faced(0, targeted=attempt(30.0)), carried=True)
+    alone, beside = strength(tried), strength(tried, faced(1, targeted=attempt(30.0)))
+    assert (beside.median_found_elsewhere_db, beside.carried) == (20.0, 1)
+    assert alone.median_found_elsewhere_db == 20.0
+    assert (strength(tried, never).median_found_elsewhere_db, strength(tried, never).carried) == (None, 2)
 
 
 def test_what_was_not_measured_is_a_dash_and_nothing_is_said_of_hidden_gradients() -> None:

@@ -73,13 +73,17 @@ class Strength:
 
     @property
     def median_found_elsewhere_db(self) -> float | None:
-        """The same for changes that were found on the undefended victim and made louder."""
-        return _median([one.found_elsewhere_db for one in self.faced if asked(one) and ELSEWHERE not in one.failures])
+        """The same for changes that were found on the undefended victim and made louder; only these count."""
+        return _median([one.found_elsewhere_db for one in self._carried])
 
     @property
     def carried(self) -> int:
         """How many such changes were tried."""
-        return sum(one.carried and ELSEWHERE not in one.failures for one in self.faced if asked(one))
+        return len(self._carried)
+
+    @property
+    def _carried(self) -> list[Faced]:
+        return [one for one in self.faced if asked(one) and one.carried and ELSEWHERE not in one.failures]
 
     @property
     def median_probability(self) -> float | None:

@@ -52,7 +52,12 @@ class Hardened:
     notes: tuple[str, ...]
 
     def gain_db(self, one: Defended) -> float | None:
-        """Give by how many dB the median SNR that an adaptive attack needs fell; None where either has no median."""
+        """Give by how many dB the median SNR that an adaptive attack needs fell.
+
+        None where either has no median, or a search of either failed, so that their medians are of different cases.
+        """
+        if self.victims[0].strength.failed or one.strength.failed:
+            return None
         before, after = self.victims[0].strength.median_snr_db, one.strength.median_snr_db
         return None if before is None or after is None else before - after
 
@@ -136,7 +141,7 @@ def rows_of(hardened: Hardened) -> list[tuple[str, ...]]:
                 f"{strength.won}/{strength.asked}" if strength.asked else NOTHING,
                 _db(strength.median_snr_db, strength.measured),
                 "" if one is first else _db(strength.median_found_elsewhere_db, strength.carried),
-                "" if one is first else _gain(gain, first.strength.measured and strength.measured),
+                "" if one is first else _gain(gain, not (first.strength.failed or strength.failed)),
                 _plain(strength.median_probability, ".2f"),
                 _plain(strength.median_mos, ".2f"),
                 ", ".join(each.sign for each in one.doubts),
@@ -199,7 +204,7 @@ def _db(value: float | None, measured: int) -> str:
     return NOTHING if not measured else "none" if value is None else f"{value:.1f}"
 
 
-def _gain(value: float | None, measured: int) -> str:
+def _gain(value: float | None, measured: bool) -> str:
     return NOTHING if not measured else "" if value is None else f"{value:+.1f}"
 
 
