@@ -44,8 +44,8 @@ def check_same(
 ) -> list[str]:
     """Ask a victim about clips that it was asked about before, and hold its answers against the ledger's.
 
-    Numbers are compared where it gives any, else labels; what it remembers does not count. One that is paid is asked about one clip. One that died, or
-    has no clip that was scored, is not compared: its rows tell.
+    Numbers are compared where it gives any, else labels; what it remembers does not count. One that is paid is asked
+    about one clip. One that died, or has no clip that was scored, is not compared: its rows tell.
 
     Args:
         audit: with the rows of the clips as they come.
