@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.victims.http_faults import Server, Wave, status
+from tests.victims.paid import paid_by
 
 from subterfuge.audio import Clip
 from subterfuge.driver._universal_evolve import Evolve
 from subterfuge.driver.universal import Mix, Universal, universal, universal_path
 from subterfuge.errors import InputError, VictimError
 from subterfuge.threat import Targeted
-from subterfuge.victims import load_victim
 from subterfuge.victims.http import HttpVictim
 
 pytest.importorskip("requests")
@@ -41,17 +42,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def paid(server: Server, tmp_path: Path) -> Callable[..., HttpVictim]:
     """Load the server as a victim whose questions cost 0.01 each, of which it answers so many."""
-
-    def load(most: int | None = None) -> HttpVictim:
-        path = tmp_path / "paid.toml"
-        lines = ["schema = 1", 'kind = "http"', "sample_rate = 8000", 'labels = ["a", "b"]', f'url = "{server.url}"',
-                 "retries = 0", "price = 0.01", "probe_seconds = 0.0"]  # fmt: skip
-        path.write_text("\n".join([*lines, *([f"most_queries = {most}"] if most else [])]) + "\n", encoding="utf-8")
-        victim = load_victim(path)
-        assert isinstance(victim, HttpVictim)
-        return victim
-
-    return load
+    return partial(paid_by, server, tmp_path, "ab")
 
 
 CLIPS = [

@@ -28,7 +28,16 @@ from torch import Tensor
 
 from subterfuge.errors import InputError, VictimError, nearest
 from subterfuge.victim import Gives, Kind, Victim
-from subterfuge.victims._answers import KINDS, checked, doubt_of, fault_of, noise, probabilities_of, scores_of
+from subterfuge.victims._answers import (
+    KINDS,
+    checked,
+    doubt_of,
+    fault_of,
+    fault_of_seconds,
+    noise,
+    probabilities_of,
+    scores_of,
+)
 from subterfuge.victims._device import device_of
 from subterfuge.victims._python_code import SCORES, VALUES, fingerprint, found_of
 from subterfuge.victims._python_pool import fault_of_workers, pool_of, pool_of_card
@@ -232,8 +241,7 @@ def _of_card(card: Card) -> PythonVictim:
     fault = _fault(gives, output) or fault_of_workers(workers, batch)
     if gives == "labels" and card.get("output"):
         fault = fault or 'output has no meaning where gives = "labels"; take one of the two away'
-    if not 0 < seconds <= 60:
-        fault = f"probe_seconds = {seconds:g}; a length above 0 and up to 60 s was expected"
+    fault = fault_of_seconds(seconds) or fault
     if fault:
         raise card.fail(fault)
     function, print_of = found_of(card)

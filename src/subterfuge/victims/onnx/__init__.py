@@ -34,6 +34,7 @@ from subterfuge.victims._answers import (
     dead_on,
     doubt_of,
     fault_of,
+    fault_of_seconds,
     lone_fault_of,
     noise,
     probabilities_of,
@@ -179,8 +180,8 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Onnx
     output, seconds = card.get("output", "logits"), float(card.get("probe_seconds", 1.0))
     if output not in KINDS:
         raise card.fail(f'output = "{output}"; {nearest(output, KINDS)}')
-    if not 0 < seconds <= 60:
-        raise card.fail(f"probe_seconds = {seconds:g}; a length above 0 and up to 60 s was expected")
+    if fault := fault_of_seconds(seconds):
+        raise card.fail(fault)
     device_of(device)
     file = read_onnx(card)
     check_rate(card, file)

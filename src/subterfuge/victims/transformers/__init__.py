@@ -34,6 +34,7 @@ from subterfuge.victims._answers import (
     checked,
     dead_on,
     doubt_of,
+    fault_of_seconds,
     lone_fault_of,
     noise,
     probabilities_of,
@@ -186,8 +187,8 @@ def load(card: Card, *, trust_pickle: bool = False, device: str = "cpu") -> Tran
         InputError: the device is not there.
     """
     seconds = float(card.get("probe_seconds", 1.0))
-    if not 0 < seconds <= 60:
-        raise card.fail(f"probe_seconds = {seconds:g}; a length above 0 and up to 60 s was expected")
+    if fault := fault_of_seconds(seconds):
+        raise card.fail(fault)
     if card.get("output", OUTPUTS[0]) not in OUTPUTS:
         raise card.fail(f'output = "{card.get("output")}"; {nearest(card.get("output"), OUTPUTS)}')
     where = device_of(device)
