@@ -255,7 +255,7 @@ def test_an_audit_that_no_victim_s_budget_allows_is_refused_and_a_tight_one_told
 @pytest.mark.parametrize(
     ("text", "taught"),
     [('kind = "sklearn"', True), ('kind = "onnx"', False), ('kind = "torch"\nmodule = "net.py:Net"', False),
-     ('kind = "torch"\nmodule = "subterfuge.training.cnn:build"', True), (None, True)],
+     ('kind = "torch"\nmodule = "subterfuge.training.melnet:build"', True), (None, True)],
 )  # fmt: skip
 def test_harden_is_advised_to_train_only_what_it_can(text: str | None, taught: bool, tmp_path: Path) -> None:
     path = tmp_path / "card.toml"

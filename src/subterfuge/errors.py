@@ -25,9 +25,13 @@ from operator import index
 
 
 class SubterfugeError(Exception):
-    """Something that we can explain in one paragraph."""
+    """Something that we can explain in one paragraph, or in the lines that it is made of."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        """Give the text, its lines joined."""
+        return "\n".join(map(str, self.args))
 
 
 class InputError(SubterfugeError):

@@ -130,7 +130,7 @@ def test_training_leaves_the_global_generators_as_they_were(data: Dataset) -> No
 def test_saved_as_safetensors_and_named_by_a_card_it_is_a_sound_victim(taught: TrainedCNN, tmp_path: Path) -> None:
     save_model(taught.module, str(tmp_path / "net.safetensors"))
     (tmp_path / "net.toml").write_text(
-        f'schema = 1\nkind = "torch"\nmodule = "subterfuge.training.cnn:build"\nsample_rate = {RATE}\n'
+        f'schema = 1\nkind = "torch"\nmodule = "subterfuge.training.melnet:build"\nsample_rate = {RATE}\n'
         f'labels = ["high", "low", "middle"]\nweights = "net.safetensors"\n'
         "arguments = { classes = 3, sample_rate = 8000, mels = 16, widths = [4, 4, 8, 8] }\n"
     )

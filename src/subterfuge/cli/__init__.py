@@ -94,7 +94,8 @@ def guarded(run: Callable[[], Any]) -> int:
     try:
         run()
     except SubterfugeError as error:
-        echo(*f"error: {error}".split("\n"), err=True)
+        first, *others = map(str, error.args or ("",))
+        echo(f"error: {first}", *others, err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()

@@ -43,7 +43,7 @@ def seed_study(to: Path, source: Path | None, force: bool, as_json: bool) -> Non
         return
     echo(f"{len(report.fetched)} files fetched, {len(report.kept)} already there, in {report.folder}")
     if report.advice:
-        echo(report.advice)
+        echo(*report.advice.split("\n"))
     echo("cards: " + ", ".join(str(path) for path in report.cards))
 
 

@@ -21,7 +21,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import echo, print_json, print_table, print_warnings
+from subterfuge.cli.show import echo, print_json, print_paid, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def evaluate(
     DATA is a folder of sounds (IRMAS, or a folder for each class), a CSV of path and label, or the word embedded. Of
     sounds with several labels, an answer that is one of them is right.
     """
+    from subterfuge.driver.service import bill_of
     from subterfuge.training.datasets import read_dataset
     from subterfuge.training.evaluation import evaluate as run
     from subterfuge.victims import load_victim
@@ -97,6 +98,7 @@ def evaluate(
         _check_out(out, force)
     set_threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
+    bill = bill_of(victim)
     asked, notes = _asked(read_dataset(data, layout=layout, group=group), card, record, only_held_out)
     with Watch(f"{victim.name} hears", quiet=as_json and not sys.stderr.isatty()) as watch:
         found = run(victim, asked, seed=seed, max_seconds=max_seconds, progress=watch.count)
@@ -108,6 +110,7 @@ def evaluate(
         _print(found)
         if out is not None:
             echo(str(out / RECORD))
+        print_paid(None if bill is None else bill.since())
     print_warnings([*notes, *found.notes, *victim.warnings])
     missed = fail_under is not None and found.accuracy < fail_under
     if missed:

@@ -114,7 +114,8 @@ def _print(found: Pooled) -> None:
     ends = f"{100 * low:.0f} to {100 * high:.0f} %" if low else f"at most {100 * high:.0f} %"
     echo(
         f"{'heard' if whole['heard'] else 'not shown to be heard'}: {whole['right']} of {whole['trials']} right, "
-        f"p = {number(found.everything.count.p)}; heard in {ends} of the trials, with 95 % confidence\n"
+        f"p = {number(found.everything.count.p)}; heard in {ends} of the trials, with 95 % confidence",
+        "",
     )
 
 

@@ -18,7 +18,7 @@ from subterfuge.cli.options import (
     threads_option,
     trust_option,
 )
-from subterfuge.cli.show import print_json, print_table, print_warnings
+from subterfuge.cli.show import print_json, print_paid, print_table, print_warnings
 from subterfuge.cli.watch import Watch
 
 
@@ -45,10 +45,12 @@ def score(
 ) -> None:
     """Say what the victim says of each CLIP."""
     from subterfuge.driver import score as run
+    from subterfuge.driver.service import bill_of
     from subterfuge.victims import load_victim
 
     set_threads(threads)
     victim = load_victim(card, trust_pickle=trust_pickle, device=device)
+    bill = bill_of(victim)
     rows: list[dict[str, Any]] = []
     with Watch("score", quiet=as_json) as watch:
         for path in clips:
@@ -64,4 +66,5 @@ def score(
         cells.append([row["clip"], row["predicted"], "  ".join(f"{label} {value:.3f}" for label, value in best)])
     what = "probability" if rows[0]["probabilities"] else rows[0]["kind"] or "labels only"
     print_table(["clip", "predicted", what], cells)
+    print_paid(None if bill is None else bill.since())
     print_warnings(victim.warnings)

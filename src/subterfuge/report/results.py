@@ -85,8 +85,8 @@ def read_results(paths: Sequence[str | Path]) -> Read:
     skipped += [words for id, words in incomplete.items() if id not in runs]
     counted = tuple(run for id, (_, run) in runs.items() if id not in clashes)
     if not counted:
-        reasons = "\n  ".join(skipped) or "the files hold no runs"
-        raise InputError(f"there is no complete run to count:\n  {reasons}\nGive the JSON files that the page saved.")
+        reasons = [f"  {why}" for why in skipped or ["the files hold no runs"]]
+        raise InputError("there is no complete run to count:", *reasons, "Give the JSON files that the page saved.")
     return Read(files[0][1]["test"], counted, tuple(skipped))
 
 

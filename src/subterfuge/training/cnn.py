@@ -1,7 +1,7 @@
 """Train a convolutional network on a mel spectrogram, in the manner of Han, Kim, Lee (2017), on a processor.
 
-The network is `MelNet`; on a card it is ``module = "subterfuge.training.cnn:build"`` with the arguments and weights of
-a `TrainedCNN`. What is heard in an epoch is a random piece of each clip, a little louder or softer, every other one
+The network is `MelNet`; on a card it is ``module = "subterfuge.training.melnet:build"`` with the arguments and weights
+of a `TrainedCNN`. What is heard in an epoch is a random piece of each clip, a little louder or softer, every other one
 with some of another clip mixed in (mixup, Zhang et al. 2018, https://arxiv.org/abs/1710.09412), with a band and a
 moment of its spectrogram blanked (SpecAugment, Park et al. 2019, https://arxiv.org/abs/1904.08779). The steps are
 AdamW's, their length rises and then falls as a cosine.
@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from subterfuge.errors import InputError, check_seed
-from subterfuge.training._cnn_net import MelNet
 from subterfuge.training._cnn_sounds import Behind, Sounds, blanked, mixed, passed, piece
 from subterfuge.training.examples import Dataset
+from subterfuge.training.melnet import MelNet, build  # older cards name this module's `build`
 
 __all__ = ["Adversary", "Epoch", "MelNet", "TrainedCNN", "build", "train_cnn"]
 
@@ -79,29 +79,6 @@ class TrainedCNN:
     def accuracy(self) -> float | None:
         """Share of the test clips that it answers rightly, None without any."""
         return self.hits / self.tested if self.tested else None
-
-
-def build(
-    *, classes: int, sample_rate: int = 22050, mels: int = 64, widths: Sequence[int] = (16, 32, 64, 128)
-) -> MelNet:
-    """Make a network with random weights, for `load_state_dict`; a card's factory.
-
-    Args:
-        classes: how many logits.
-        sample_rate: of the waves, in Hz: that of the card.
-        mels: bands of the mel spectrogram.
-        widths: filters of each of the four blocks.
-
-    Raises:
-        InputError: a number that makes no sense.
-    """
-    numbers = [classes - 1, mels // 16, sample_rate // 1000, *widths]
-    if len(widths) != 4 or not all(isinstance(one, int) and one > 0 for one in numbers):
-        raise InputError(
-            f"a network of classes = {classes}, sample_rate = {sample_rate}, mels = {mels}, widths = {list(widths)}: "
-            "whole numbers were expected, at least 2 classes, 1000 Hz and 16 bands, and four widths from 1 on"
-        )
-    return MelNet(classes, sample_rate, mels, widths)
 
 
 def train_cnn(

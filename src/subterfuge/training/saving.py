@@ -168,7 +168,7 @@ def _reaches(trained: Any, places: Places, recipe: str, network: bool, inner: Pa
     name = f"name = {_toml(_name(inner))}"
     if not network:
         return ['kind = "sklearn"', name, f"features = {_toml(recipe)}", f"model = {_toml(places.model.name)}"]
-    module, arguments = 'module = "subterfuge.training.cnn:build"', f"arguments = {_toml(trained.arguments)}"
+    module, arguments = 'module = "subterfuge.training.melnet:build"', f"arguments = {_toml(trained.arguments)}"
     return ['kind = "torch"', name, module, arguments, f"weights = {_toml(places.model.name)}"]
 
 

@@ -74,6 +74,8 @@ def _refuses_strangers(session: Session) -> bool:
 
 def determinism(session: Session) -> tuple[Level, str]:
     """Ask: asked twice, does it give the same?"""
+    if session.heard and not session.can_ask_again:
+        return "not asked", "whether it gives the same twice: that would cost more than was announced"
     apart, other = 0.0, []
     again = session.sounds if session.queries is None else dict(list(session.sounds.items())[:1])
     victim = session.afresh

@@ -68,6 +68,10 @@ class Session:
         self.borrowed = borrowed
         """Whether the clips are nobody's own."""
         self.seed, self.queries, self._paid, self._tell = seed, queries, paid, tell
+        self.dearest = 0
+        """What the victim counted of the dearest sound, asked once in every way, where it counts."""
+        self.spent = 0
+        """What it counted of all of them."""
         self.asked = 0
         """Sounds that the victim was asked about so far, each time that it was; not what it knew already."""
         self.again_seconds: float | None = None
@@ -98,19 +102,24 @@ class Session:
     def heard(self) -> dict[str, Answer | Exception]:
         """What came of asking about each sound once, until the queries end."""
         told: dict[str, Answer | Exception] = {}
-        first, dearest = 0 if self._paid is None else self._paid(), 0.0
         for done, (name, wave) in enumerate(self.every.items()):
             if self._tell is not None:
                 self._tell(done, len(self.every))
-            if self._paid is not None and self.queries is not None:
-                dearest = max(dearest, (self._paid() - first) / max(done, 1))
-                if done and self._paid() - first + 2 * dearest > self.queries:  # one that keeps nothing asks thrice
-                    break
+            if done and self.queries is not None and self.spent + 2 * self.dearest > self.queries:  # one is asked again
+                break
+            before = 0 if self._paid is None else self._paid()
             try:
                 told[name] = self.ask(wave)
             except Exception as reason:
                 told[name] = reason
+            cost = 0 if self._paid is None else self._paid() - before
+            self.spent, self.dearest = self.spent + cost, max(self.dearest, cost)
         return told
+
+    @property
+    def can_ask_again(self) -> bool:
+        """Whether a sound more stays within the queries."""
+        return self.queries is None or self.spent + self.dearest <= self.queries
 
     def ask(self, wave: Tensor) -> Answer:
         """Ask about one sound (1, T)."""

@@ -99,7 +99,8 @@ def stand_ins(session: Session) -> tuple[Level, str]:
     if not hasattr(searched, "without_stand_ins"):
         return "ok", "no stated stand-ins in its gradient"
     shares = [slope.stand_ins or 0.0 for slope in _slopes(session, searched).values()]
-    notes = "".join(f"; {note}" for note in searched.warnings)
+    own = session.victim.warnings  # which are told elsewhere
+    notes = "".join(f"; {note}" for note in searched.warnings if note not in own)
     level: Level = "warning" if max(shares) > 0 or notes else "ok"
     return level, f"{max(shares):.0%} of its gradient's length is of smooth stand-ins for features that step{notes}"
 

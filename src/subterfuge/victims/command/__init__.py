@@ -140,7 +140,8 @@ class CommandVictim:
         return self.memory.kept(_rows_of(wave))
 
     def _numbers(self, wave: Tensor, what: str) -> Tensor:
-        raw = torch.tensor(self._answers(wave, what), dtype=torch.float64)
+        rows = self._answers(wave, what)
+        raw = torch.tensor(rows, dtype=torch.float64) if rows else torch.zeros(0, len(self.labels), dtype=torch.float64)
         return checked(raw, len(wave), self.labels, self.name)
 
     def _read(self, one: Any) -> Any:

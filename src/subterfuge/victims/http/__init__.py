@@ -146,7 +146,8 @@ class HttpVictim:
 
     def _numbers(self, wave: Tensor, view: str) -> Tensor:
         rows = [said.numbers for said in self._said(wave, view)]
-        return checked(torch.tensor(rows, dtype=torch.float64), len(wave), self.labels, self.name)
+        raw = torch.tensor(rows, dtype=torch.float64) if rows else torch.zeros(0, len(self.labels), dtype=torch.float64)
+        return checked(raw, len(wave), self.labels, self.name)
 
     def _said(self, wave: Tensor, view: str) -> list[Said]:
         """Give what the server says of each row of waves (N, T); ask only about those that it was not asked about.

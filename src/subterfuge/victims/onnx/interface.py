@@ -72,10 +72,12 @@ class Interface:
                 f"and was asked about {wave.shape[-1]} ({wave.shape[-1] / rate:.4g} s); export it with a dynamic time "
                 'axis, or put a card of kind "windowed" around it, which asks about any sound, window by window'
             )
-        pieces = [row[None] for row in wave] if self.alone else [wave]
         numbers = 1 if self.lone else classes
+        if not len(wave):
+            return wave.new_zeros(0, numbers)
+        pieces = [row[None] for row in wave] if self.alone else [wave]
         answers = [_rows(run(self._inputs(piece)), len(piece), numbers, self.alone) for piece in pieces]
-        return torch.cat(answers) if answers else wave.new_zeros(0, numbers)
+        return torch.cat(answers)
 
     def _inputs(self, wave: Tensor) -> dict[str, Tensor]:
         shaped = {"NT": wave, "N1T": wave[:, None], "NT1": wave[..., None], "T": wave[0]}[self.layout]

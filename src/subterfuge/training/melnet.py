@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, max_pool2d, pad
 
 from subterfuge.dsp import melspectrogram
+from subterfuge.errors import InputError
 
 FLOOR = 1e-6
 """Added to the power of each mel band: what white noise some 72 dB below full scale has there. It bounds the gradient
@@ -89,3 +90,26 @@ def _layers(*widths: int, size: int = 3) -> nn.Sequential:
         convolution = nn.Conv2d(before, after, size, padding=size // 2, bias=False)
         layers += [convolution, nn.BatchNorm2d(after), _Rectifier()]
     return nn.Sequential(*layers)
+
+
+def build(
+    *, classes: int, sample_rate: int = 22050, mels: int = 64, widths: Sequence[int] = (16, 32, 64, 128)
+) -> MelNet:
+    """Make a network with random weights, for `load_state_dict`; a card's factory.
+
+    Args:
+        classes: how many logits.
+        sample_rate: of the waves, in Hz: that of the card.
+        mels: bands of the mel spectrogram.
+        widths: filters of each of the four blocks.
+
+    Raises:
+        InputError: a number that makes no sense.
+    """
+    numbers = [classes - 1, mels // 16, sample_rate // 1000, *widths]
+    if len(widths) != 4 or not all(isinstance(one, int) and one > 0 for one in numbers):
+        raise InputError(
+            f"a network of classes = {classes}, sample_rate = {sample_rate}, mels = {mels}, widths = {list(widths)}: "
+            "whole numbers were expected, at least 2 classes, 1000 Hz and 16 bands, and four widths from 1 on"
+        )
+    return MelNet(classes, sample_rate, mels, widths)
