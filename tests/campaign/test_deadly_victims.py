@@ -19,6 +19,8 @@ from subterfuge.campaign.rows import Job
 from subterfuge.campaign.running import Run
 from subterfuge.campaign.spool import Spool
 from subterfuge.campaign.work import Bench, Done
+from subterfuge.cli.ending import Stopped
+from subterfuge.errors import VictimError
 
 
 @dataclass(frozen=True)
@@ -109,16 +111,17 @@ def test_the_run_after_one_that_was_ended_does_that_job_apart_and_then_no_job_in
     assert Begun(tmp_path).left() == {}
 
 
-def test_an_interrupt_leaves_no_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("end", [KeyboardInterrupt, Stopped])
+def test_an_interrupt_leaves_no_mark(end: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def each(work: object, things: Sequence[Any], jobs: int) -> Iterator[Any]:
         Begun(tmp_path).mark(things[0][0][0])
-        raise KeyboardInterrupt
+        raise end
         yield
 
     monkeypatch.setattr(running, "each", each)
     with Ledger.open(tmp_path, SETTING) as ledger:
         ledger.plan(jobs_of(2))
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(end):
             run_of(tmp_path, ledger, Deadly(tmp_path, (), []), jobs=2).work(ledger.left(), "jobs")
     assert Begun(tmp_path).left() == {}
 
@@ -155,3 +158,35 @@ def test_a_job_that_ends_by_an_error_leaves_no_mark(tmp_path: Path) -> None:
     done = Bench(tmp_path / "none.toml", tmp_path, (), "", 0, 0).do((key, job_of(0)))
     assert "there is no card" in str(done.error)
     assert Begun(tmp_path).left() == {}
+
+
+def test_what_is_asked_beside_the_jobs_is_asked_apart_once_a_process_ended_at_it_or_at_a_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart = []
+
+    def lost(work: Callable[[Any], Any], thing: Any) -> None:
+        apart.append(thing)
+        raise ProcessEnded("a process ended (exit code EXIT(9))")
+
+    monkeypatch.setattr(running, "apart", lost)
+    with Ledger.open(tmp_path, SETTING) as ledger:
+        run = run_of(tmp_path, ledger)
+        assert run.aside("doubts", lambda: "here") == "here"
+        with pytest.raises(VictimError, match="died"):
+            run.aside("doubts", dies)
+        assert not Begun(tmp_path).left()
+        Begun(tmp_path).mark("doubts")  # as a process that ended leaves it
+        for _ in range(5):
+            run_of(tmp_path, ledger).recover()
+            with pytest.raises(ProcessEnded):
+                run_of(tmp_path, ledger).aside("doubts", dies)
+        assert apart == 5 * [dies]
+        run.plan([job_of(0)])
+        ledger.fail(run.plan([job_of(0)])[0][0], running._ended_with("exit code 9"), 0.1)
+        with pytest.raises(ProcessEnded):
+            run.aside("expected", dies)
+
+
+def dies() -> str:
+    raise VictimError("the victim died")

@@ -132,10 +132,13 @@ def test_one_clip_of_a_search_decides_nothing_where_another_was_asked_of_enough(
 def test_a_verdict_that_rests_on_few_right_clips_says_so_however_many_were_attacked() -> None:
     wrong = [lost(name, "low", "middle", answer="high") for name in NAMES[1:]]
     rows = [lost(NAMES[0], "low", "high"), won(NAMES[0], "low", None, 30.0, probe="masked"), *wrong]
-    found = card(audit_of(rows, {NAMES[0]: "low"} | dict.fromkeys(NAMES[1:], ("low", "high"))))
+    clean = {NAMES[0]: "low"} | dict.fromkeys(NAMES[1:], ("low", "high"))
+    found, all_there_are = (card(audit_of(rows, clean, clips=clips)) for clips in (8, 9))
     assert found.verdict == "fooled"
     assert "that rests on 1 clip, and of so few no verdict holds for long" in found.sentences[0]
     assert any("--clips 16 --out more" in step for step in found.next)
+    assert any("there were no others" in step for step in all_there_are.next)
+    assert not any("--clips" in step for step in all_there_are.next)
 
 
 def test_clips_that_are_wrong_as_they_come_do_not_fool_by_themselves() -> None:
@@ -235,7 +238,7 @@ def test_of_one_clip_nothing_is_promised_and_every_word_is_singular() -> None:
     survival = [trial("mp3=64", True)]
     noise = {"same_level_and_spectrum": {"hits": 1, "draws": 1}, "white_noise_snr_db": None}
     one = won("a", None, "high", 19.8, survival=survival, control=noise, queries=1, gradients=1)
-    audit = audit_of([one, lost("a", None, None, probe="masked")], {"a": (None, "low")})
+    audit = audit_of([one, lost("a", None, None, probe="masked")], {"a": (None, "low")}, clips=1)
     found = card(audit)
     assert found.verdict == "robust"
     assert "that rests on 1 clip, and of so few no verdict holds for long" in found.sentences[0]

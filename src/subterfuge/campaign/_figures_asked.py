@@ -46,15 +46,16 @@ def unasked_of(audit: Audit, tries: Tries) -> tuple[Unasked, ...]:
     return tuple(one for one in found if one.clips)
 
 
-def short_of(audit: Audit) -> list[str]:
-    """Say which of these searches had fewer queries than the level gives them."""
-    level = _level(audit)
+def short_of(audit: Audit, *, made: bool = False) -> list[str]:
+    """Say which of these searches have fewer queries than the level gives them; all, or those that were `made`."""
+    level, probes = _level(audit), {row.job.probe for row in audit.rows}
     told: list[Mapping[str, Any]] = [one for one in audit.setting.get("searches", ()) if level is not None]
     return [
         f"{said(one['name'])} had {one['queries']} queries of {level.queries}"
         for one in told
         if level is not None
         and one["name"] in (strongest_of(audit), MASKED)
+        and (one["name"] in probes or not made)
         and one.get("queries") is not None
         and one["queries"] < level.queries
     ]

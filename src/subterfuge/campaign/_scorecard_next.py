@@ -70,7 +70,9 @@ def next_of(audit: Audit, figures: Figures, verdict: str, few: bool) -> list[str
     level = NEXT_LEVEL.get(str(audit.setting.get("level")))
     if level and verdict in ("weak", "robust", "doubtful"):
         steps.append(f"Make sure, on more clips and with more effort: `{again} --{level} --out {level}`.")
-    if few:
+    if few and attacked(audit) < audit.setting.get("clips", 0):
+        steps.append("Give more clips before anything is built on this: there were no others.")
+    elif few:
         more = max(MORE, 2 * attacked(audit))
         steps.append(f"Attack more clips before anything is built on this: `{again} --clips {more} --out more`.")
     elif verdict == "robust":

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from subterfuge.campaign._resumed import check_same
 from subterfuge.campaign.cases import Case
@@ -27,7 +29,6 @@ from subterfuge.campaign.work import Bench
 from subterfuge.driver.service import JUDGING, bill_of
 from subterfuge.errors import InputError, OutputError, VictimError, nearest
 from subterfuge.training.examples import Dataset
-from subterfuge.victim import Victim
 
 UNFINISHED = "this audit is at work, or was ended before its end"
 
@@ -120,9 +121,11 @@ def audit(
             if left is not None:
                 announce(_affordable(searches, todo, left))
             with contextlib.suppress(VictimError):  # who dies of two questions is told by the rows
-                announce(expected(victim, searches, todo, jobs, max_seconds, level))
+                ask = partial(_expected, card, trust_pickle, searches, todo, jobs, max_seconds, level)
+                announce(run.aside("expected", ask))
             run.work(todo, "attacks")
-            ledger.doubt([asdict(one) for one in [*_looked(victim, cases, notes), *suspect(ledger.audit())]])
+            found = [*_looked(run, partial(_look, card, trust_pickle, cases), notes), *suspect(ledger.audit())]
+            ledger.doubt([asdict(one) for one in found])
         ledger.note([*notes, run.ended] if run.ended else notes)
         run.tidy()
         return ledger.audit()
@@ -145,9 +148,17 @@ def _affordable(searches: Sequence[Search], todo: Sequence[tuple[str, Job]], lef
     return f"the attacks may ask {sum(asked)} queries, survival apart, and the victim answers {left} more{short}"
 
 
-def _looked(victim: Victim, cases: Sequence[Case], notes: list[str]) -> list[Doubt]:
+def _expected(card: Path, trust_pickle: bool, *about: Any) -> str:
+    return expected(victim_of(card, trust_pickle), *about)
+
+
+def _look(card: Path, trust_pickle: bool, cases: Sequence[Case]) -> list[Doubt]:
+    return look(victim_of(card, trust_pickle), cases)
+
+
+def _looked(run: Run, ask: Callable[[], list[Doubt]], notes: list[str]) -> list[Doubt]:
     try:
-        return look(victim, cases)
+        return run.aside("doubts", ask)
     except VictimError as death:
         notes.append(f"the victim was not asked whether it hides its gradients: {death}")
         return []

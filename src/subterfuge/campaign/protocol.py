@@ -17,7 +17,7 @@ from subterfuge.errors import InputError, nearest
 from subterfuge.transforms import DEFAULT
 from subterfuge.victim import Gives, Victim
 
-NAME, VERSION = "subterfuge", 1
+NAME, VERSION = "subterfuge", 2
 
 
 @dataclass(frozen=True)

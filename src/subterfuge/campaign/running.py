@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
+from typing import TypeVar
 
 from subterfuge.audio.reading import length_of
 from subterfuge.campaign._begun import Begun
@@ -23,6 +24,10 @@ ENDINGS = 3
 whose end is its failure, so only what ends this one too, or who ends it each time, gets so far."""
 
 Tell = Callable[[str, int, int], None]
+Made = TypeVar("Made")
+ASIDE = ("expected", "doubts")
+"""What is asked beside the jobs."""
+ENDED = "the job ended its process"
 
 
 class Run:
@@ -51,6 +56,8 @@ class Run:
         self._ledger.take(self._spool)
         done = self._ledger.done()
         for key, times in self._begun.left().items():
+            if key in ASIDE:
+                continue
             if key in done:
                 self._begun.end(key)
             elif times >= ENDINGS:
@@ -92,9 +99,37 @@ class Run:
                         f"the victim died {DEATHS} times in a row ({made[-1].error}): what was left was not asked"
                     )
                     return
-        except KeyboardInterrupt:
-            self._begun.clear()  # it is known why they did not end
+        except BaseException as reason:
+            if not isinstance(reason, Exception):
+                self._begun.clear()  # Ctrl-C, SIGTERM: it is known why they did not end
             raise
+
+    def aside(self, name: str, ask: Callable[[], Made]) -> Made:
+        """Ask what is no job, here, or in a process that may be lost where one was lost at this or at a job before.
+
+        Args:
+            name: one of `ASIDE`.
+            ask: picklable.
+
+        Raises:
+            ProcessEnded: that process was.
+            SubterfugeError: as `ask` raises it.
+        """
+        ended = any(ENDED in (row.error or "") for row in self._ledger.audit().rows)
+        try:
+            if not self._lonely and (self._wary or ended or name in self._begun.left()):
+                made = apart(_asked, ask)
+            else:
+                self._begun.mark(name)
+                made = ask()
+        except ProcessEnded:
+            self._begun.mark(name)  # so that the next run begins like this
+            raise
+        except BaseException:
+            self._begun.end(name)
+            raise
+        self._begun.end(name)
+        return made
 
     def _made(self, left: Sequence[tuple[str, Job]]) -> Iterator[list[Done]]:
         """Do jobs: first, each in a process of its own, those that a process did not outlive, then the others.
@@ -154,7 +189,11 @@ class Run:
 
 
 def _ended_with(how: str) -> str:
-    return told(VictimError(f"the job ended its process: {how}; --retry tries it again"))
+    return told(VictimError(f"{ENDED}: {how}; --retry tries it again"))
+
+
+def _asked(ask: Callable[[], Made]) -> Made:
+    return ask()
 
 
 def grouped(work: Sequence[tuple[str, Job]], most: int) -> list[list[tuple[str, Job]]]:

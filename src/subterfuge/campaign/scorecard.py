@@ -130,7 +130,7 @@ def _stands(audit: Audit, figures: Figures) -> tuple[str, str, int]:
         words += f", {below.stands} of {below.right} below the masking threshold"
     if at.stands < MOST * at.right:
         return "weak", words + ("; below the masking threshold nothing was sought" if below is None else ""), at.right
-    lacking = [*map(_unasked, figures.unasked), *short_of(audit)]
+    lacking = [*map(_unasked, figures.unasked), *short_of(audit, made=True)]
     if lacking:
         return "unproven", f"{words}, but {'; '.join(lacking)}", at.right
     return "robust", words, at.right
