@@ -43,9 +43,9 @@ class Deadly:
         return made
 
 
-def run_of(folder: Path, ledger: Ledger, bench: Any = None, jobs: int = 1) -> Run:
+def run_of(folder: Path, ledger: Ledger, bench: Any = None, jobs: int = 1, lonely: bool = False) -> Run:
     bench = Bench(folder / "none.toml", folder, (), "", 0, 0) if bench is None else bench
-    return Run(ledger, bench, ("setting",), jobs, 1, False, lambda *_: None)
+    return Run(ledger, bench, ("setting",), jobs, 1, False, lambda *_: None, lonely)
 
 
 @pytest.fixture(autouse=True)
@@ -126,9 +126,9 @@ def test_an_interrupt_leaves_no_mark(end: type[BaseException], tmp_path: Path, m
     assert Begun(tmp_path).left() == {}
 
 
-@pytest.mark.parametrize(("times", "state"), [(2, "left"), (3, "failed")])
-def test_a_job_that_was_begun_three_times_without_an_end_fails_untried_and_can_be_tried_again(
-    tmp_path: Path, times: int, state: str
+@pytest.mark.parametrize(("times", "lonely", "state"), [(2, True, "left"), (3, True, "failed"), (30, False, "left")])
+def test_a_job_that_cannot_be_done_apart_fails_untried_after_three_ends_and_any_other_never(
+    tmp_path: Path, times: int, lonely: bool, state: str
 ) -> None:
     (key, _), *_ = jobs_of(1)
     begun = Begun(tmp_path)
@@ -137,9 +137,9 @@ def test_a_job_that_was_begun_three_times_without_an_end_fails_untried_and_can_b
     begun.mark("of-no-plan")
     with Ledger.open(tmp_path, SETTING) as ledger:
         ledger.plan(jobs_of(1))
-        run_of(tmp_path, ledger).recover()
+        run_of(tmp_path, ledger, lonely=lonely).recover()
         assert [row.state for row in ledger.audit().rows] == [state]
-        assert begun.left() == ({key: 2} if state == "left" else {}) | {"of-no-plan": 1}
+        assert begun.left() == ({key: times} if state == "left" else {}) | {"of-no-plan": 1}
         assert [one for one, _ in ledger.left(retry=True)] == [key]
 
 

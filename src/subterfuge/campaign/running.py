@@ -20,8 +20,9 @@ from subterfuge.errors import VictimError
 DEATHS = 8
 """Failures in a row, each because the victim died, after which an audit ends: it will not come back by itself."""
 ENDINGS = 3
-"""Times that a job may be begun without an end before it fails untried. The second time it has a process of its own,
-whose end is its failure, so only what ends this one too, or who ends it each time, gets so far."""
+"""Times that a job may be begun without an end before it fails untried, where jobs cannot have a process of their own.
+Elsewhere none does: from the second time on it has such a process, whose end is its failure, and whoever ends this one
+at the same job again and again has not lost it."""
 
 Tell = Callable[[str, int, int], None]
 Made = TypeVar("Made")
@@ -60,7 +61,7 @@ class Run:
                 continue
             if key in done:
                 self._begun.end(key)
-            elif times >= ENDINGS:
+            elif self._lonely and times >= ENDINGS:
                 with contextlib.suppress(KeyError):  # of a job that no plan has had
                     self._ledger.fail(key, _ended_with(f"begun {times} times, and each time the process ended"), 0.0)
                 self._begun.end(key)
