@@ -342,10 +342,10 @@ def test_no_more_is_asked_than_was_allowed(queries: int, keeps: bool) -> None:
     victim = Counted(gives=Gives.SCORES, keeps=keeps)
     report = check_victim(victim, clips, queries=queries, paid=lambda: victim.asked)
     assert not report.failures, report.failures
-    assert victim.asked <= max(queries, 2 if keeps else 4)
+    assert victim.asked <= max(queries, 1 if keeps else 3)  # one sound, asked for its label, scores and probabilities
     levels = {each.name: each.level for each in report.findings}
     assert levels["batches"] == "not asked"
-    assert levels["determinism"] == "ok"
+    assert levels["determinism"] == ("ok" if keeps or queries > 3 else "not asked")
     assert report.query_ms is not None
     if keeps:
         assert report.asked == min(queries, 8) == questions(victim, 2, queries)

@@ -68,8 +68,8 @@ class Session:
         self.borrowed = borrowed
         """Whether the clips are nobody's own."""
         self.seed, self.queries, self._paid, self._tell = seed, queries, paid, tell
-        self.dearest = 0
-        """What the victim counted of the dearest sound, asked once in every way, where it counts."""
+        self.dearest = self.once = 0
+        """What the victim counted of the dearest sound, asked in every way, and of the dearest label."""
         self.spent = 0
         """What it counted of all of them."""
         self.asked = 0
@@ -118,13 +118,15 @@ class Session:
 
     @property
     def can_ask_again(self) -> bool:
-        """Whether a sound more stays within the queries."""
-        return self.queries is None or self.spent + self.dearest <= self.queries
+        """Whether one question more stays within the queries."""
+        return self.queries is None or self.spent + self.once <= self.queries
 
     def ask(self, wave: Tensor) -> Answer:
         """Ask about one sound (1, T)."""
         with torch.no_grad():
+            before = 0 if self._paid is None else self._paid()
             said, seconds, fresh = self.timed(lambda: self.victim.decide(wave), len(wave))
+            self.once = max(self.once, 0 if self._paid is None else self._paid() - before)
             scores = self.victim.scores(wave) if self.gives_scores else None
             return Answer(said, scores, self.victim.probabilities(wave), seconds, fresh)
 
