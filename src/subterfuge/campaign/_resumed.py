@@ -15,7 +15,7 @@ from subterfuge.driver import score
 from subterfuge.driver.service import bill_of
 from subterfuge.errors import ClipError, OutputError, VictimError
 from subterfuge.victim import Victim
-from subterfuge.victims._afresh import forgetful
+from subterfuge.victims.afresh import forgetful
 
 ALIKE = 5e-3
 """By how much a probability may differ, or a score as a part of the largest: other batches, cores and devices round

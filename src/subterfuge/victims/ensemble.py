@@ -22,9 +22,9 @@ from torch import Tensor
 from subterfuge.errors import InputError
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import _wrap_sounds as sounds
-from subterfuge.victims._afresh import forgetful
 from subterfuge.victims._answers import log_odds_of
 from subterfuge.victims._wrap_cards import fit, load_inner, searched, why_no_twin
+from subterfuge.victims.afresh import forgetful
 from subterfuge.victims.card import Card, fingerprint_of
 
 KEYS = {"members!": list}

@@ -26,8 +26,8 @@ from subterfuge.errors import InputError, MissingExtra
 from subterfuge.transforms import Transform
 from subterfuge.victim import Gives, Kind, Victim
 from subterfuge.victims import _wrap_sounds as sounds
-from subterfuge.victims._afresh import forgetful
 from subterfuge.victims._wrap_cards import fit, load_inner, searched, why_no_twin
+from subterfuge.victims.afresh import forgetful
 from subterfuge.victims.card import Card, fingerprint_of
 
 KEYS = {"victim!": str, "through!": str, "twin_draws": int}

@@ -34,12 +34,12 @@ from torch import Tensor
 from subterfuge.errors import InputError, VictimError
 from subterfuge.victim import Gives, Kind, Victim, winner
 from subterfuge.victims import _wrap_sounds as sounds
-from subterfuge.victims._afresh import forgetful
 from subterfuge.victims._windows import Ask, asked, starts_of
 from subterfuge.victims._windows_pool import evidence_of, kind_of, pooled, pools_chances, votes_of
 from subterfuge.victims._windows_settings import check_largest, check_words, samples_of
 from subterfuge.victims._windows_words import words_of
 from subterfuge.victims._wrap_cards import fit, load_inner, why_no_twin
+from subterfuge.victims.afresh import forgetful
 from subterfuge.victims.card import Card, fingerprint_of
 
 KEYS = {"victim!": str, "window_seconds!": float, "hop_seconds": float, "pool": str, "rest": str}

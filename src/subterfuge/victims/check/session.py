@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from subterfuge.victim import Gives, Victim
-from subterfuge.victims._afresh import forgetful
+from subterfuge.victims.afresh import forgetful
 from subterfuge.victims.check.gradient import Slope
 
 Level = Literal["ok", "warning", "failure", "not asked"]
